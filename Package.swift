@@ -1,0 +1,219 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "homeward",
+    platforms: [.macOS(.v26)],
+    products: [
+        .executable(name: "homeward", targets: ["homeward"]),
+        .executable(name: "homeward-benchmarks", targets: ["Benchmarks"]),
+    ],
+    dependencies: [
+        // The subcommands, their help and their usage errors; Apple's own, the standard of the field.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // Logging API that every server library of this toolchain already speaks.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Start and stop in order, with signals; the server workgroup's own.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        // HTTP server over SwiftNIO: health, metrics and the care managers' page.
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: ["FullFoundation"]),
+        // HTTP request and response types that Hummingbird's API shows.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        // Byte buffers and event loops under Hummingbird.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        // TLS for the HTTP listener.
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        // YAML with line numbers: configuration, protocol packs and registry are edited by people.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // targets begin
+        // target: CLinux
+        .target(name: "CLinux"),
+        // target: CMosquitto
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        // target: CPQ
+        .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        // target: CSodium
+        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        // target: CCurl
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+
+        // target: RingBuffer
+        .target(name: "RingBuffer", dependencies: ["CLinux"], swiftSettings: settings),
+        // target: Instruments
+        .target(name: "Instruments", swiftSettings: settings),
+        // target: Cryptography
+        .target(name: "Cryptography", dependencies: ["CSodium"], swiftSettings: settings),
+        // target: Clinical
+        .target(name: "Clinical", swiftSettings: settings),
+        // target: Formats
+        .target(name: "Formats", dependencies: ["Clinical"], swiftSettings: settings),
+        // target: Registry
+        .target(name: "Registry", dependencies: ["Clinical"], swiftSettings: settings),
+        // target: Alerting
+        .target(name: "Alerting", dependencies: ["Clinical", "Registry"], swiftSettings: settings),
+        // target: Documents
+        .target(
+            name: "Documents",
+            dependencies: [
+                "Clinical", "Registry", "Cryptography", "Formats",
+                .product(name: "Yams", package: "Yams"),
+            ],
+            resources: [.embedInCode("protocols")],
+            swiftSettings: settings),
+        // target: Ingestion
+        .target(
+            name: "Ingestion",
+            dependencies: [
+                "RingBuffer", "Formats", "Alerting", "Clinical", "Registry", "Instruments", "CLinux",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        // target: MQTTClient
+        .target(
+            name: "MQTTClient",
+            dependencies: [
+                "CMosquitto", "CLinux", "Ingestion", "Cryptography", "Instruments",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        // target: PostgresStore
+        .target(
+            name: "PostgresStore",
+            dependencies: [
+                "CPQ", "CLinux", "Ingestion", "Alerting", "Clinical", "Registry", "Documents", "Formats",
+                "Instruments", "Cryptography",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            resources: [.embedInCode("migrations")],
+            swiftSettings: settings),
+        // target: Delivery
+        .target(
+            name: "Delivery",
+            dependencies: [
+                "CCurl", "Alerting", "Clinical", "Cryptography", "Instruments",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        // target: WebApp
+        .target(
+            name: "WebApp",
+            dependencies: [
+                "Instruments",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        // target: Simulation
+        .target(
+            name: "Simulation",
+            dependencies: ["MQTTClient", "Clinical", "Formats", "Registry"],
+            swiftSettings: settings),
+        // target: HomewardDaemon
+        .target(
+            name: "HomewardDaemon",
+            dependencies: [
+                "Alerting", "Clinical", "CLinux", "Cryptography", "Delivery", "Documents", "Formats", "Ingestion",
+                "Instruments", "MQTTClient", "PostgresStore", "Registry", "RingBuffer", "Simulation", "WebApp",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings),
+        // target: homeward
+        .executableTarget(
+            name: "homeward",
+            dependencies: [
+                "HomewardDaemon",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+        // target: Benchmarks
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: [
+                "RingBuffer", "Formats", "Clinical", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+
+        // target: TestSupport
+        .target(
+            name: "TestSupport",
+            dependencies: ["CLinux", "Ingestion", "Alerting", "Clinical", "Registry", "Formats"],
+            path: "Tests/TestSupport",
+            swiftSettings: settings),
+        // target: RingBufferTests
+        .testTarget(name: "RingBufferTests", dependencies: ["RingBuffer", "CLinux"], swiftSettings: settings),
+        // target: InstrumentsTests
+        .testTarget(name: "InstrumentsTests", dependencies: ["Instruments"], swiftSettings: settings),
+        // target: CryptographyTests
+        .testTarget(name: "CryptographyTests", dependencies: ["Cryptography"], swiftSettings: settings),
+        // target: ClinicalTests
+        .testTarget(name: "ClinicalTests", dependencies: ["Clinical"], swiftSettings: settings),
+        // target: FormatsTests
+        .testTarget(name: "FormatsTests", dependencies: ["Formats", "Clinical"], swiftSettings: settings),
+        // target: DocumentsTests
+        .testTarget(
+            name: "DocumentsTests", dependencies: ["Documents", "Clinical", "Registry"], swiftSettings: settings),
+        // target: AlertingTests
+        .testTarget(name: "AlertingTests", dependencies: ["Alerting", "Clinical", "Registry"], swiftSettings: settings),
+        // target: IngestionTests
+        .testTarget(
+            name: "IngestionTests",
+            dependencies: [
+                "Ingestion", "TestSupport", "Alerting", "Clinical", "Formats", "Registry", "Instruments", "RingBuffer",
+            ],
+            swiftSettings: settings),
+        // target: MQTTClientTests
+        .testTarget(
+            name: "MQTTClientTests", dependencies: ["MQTTClient", "Ingestion", "TestSupport"], swiftSettings: settings),
+        // target: PostgresStoreTests
+        .testTarget(
+            name: "PostgresStoreTests",
+            dependencies: [
+                "PostgresStore", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
+            ],
+            swiftSettings: settings),
+        // target: DeliveryTests
+        .testTarget(
+            name: "DeliveryTests", dependencies: ["Delivery", "Alerting", "TestSupport"], swiftSettings: settings),
+        // target: WebAppTests
+        .testTarget(
+            name: "WebAppTests",
+            dependencies: [
+                "WebApp", "Instruments", .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ],
+            swiftSettings: settings),
+        // target: SimulationTests
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation", "Clinical", "Formats"], swiftSettings: settings),
+        // target: HomewardDaemonTests
+        .testTarget(
+            name: "HomewardDaemonTests",
+            dependencies: ["HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport"],
+            swiftSettings: settings),
+        // target: IntegrationTests
+        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"], swiftSettings: settings),
+        // target: ArchitectureTests
+        .testTarget(name: "ArchitectureTests", swiftSettings: settings),
+        // targets end
+    ]
+)

@@ -1,0 +1,4 @@
+@main
+struct Homeward {
+    static func main() {}
+}
