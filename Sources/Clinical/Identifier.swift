@@ -31,7 +31,7 @@ public struct Identifier: Hashable, Sendable, BitwiseCopyable, CustomStringConve
     public subscript(index: Int) -> UInt8 { bytes[index] }
 
     public var description: String {
-        String(unsafeUninitializedCapacity: count) { buffer in
+        unsafe String(unsafeUninitializedCapacity: count) { buffer in
             for index in 0..<count { unsafe buffer[index] = bytes[index] }
             return count
         }
@@ -44,7 +44,7 @@ public struct Identifier: Hashable, Sendable, BitwiseCopyable, CustomStringConve
     }
 
     public func hash(into hasher: inout Hasher) {
-        bytes.span.extracting(first: count).withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        unsafe bytes.span.extracting(first: count).withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     }
 
     /// Which bytes may stand in a code.
