@@ -1,1 +1,33 @@
-// Registry
+public import Clinical
+
+/// Everybody and everything that Homeward knows: sites, care teams, patients, readers, routes.
+///
+/// A value that never changes once made: the commit thread holds one and replaces it whole when the registry's
+/// version moves. Codes of patients, devices and care managers are unique over the installation.
+public struct Registry: Sendable {
+    /// Grows by one with each change that was committed; 0 is an empty registry.
+    public var version: Int64
+    public var sites: [Identifier: Site]
+    public var careManagers: [Identifier: CareManager]
+    public var patients: [Identifier: Patient]
+    public var devices: [Identifier: Device]
+    public var escalation: [EscalationPath]
+
+    public init(
+        version: Int64 = 0, sites: [Identifier: Site] = [:], careManagers: [Identifier: CareManager] = [:],
+        patients: [Identifier: Patient] = [:], devices: [Identifier: Device] = [:], escalation: [EscalationPath] = []
+    ) {
+        self.version = version
+        self.sites = sites
+        self.careManagers = careManagers
+        self.patients = patients
+        self.devices = devices
+        self.escalation = escalation
+    }
+
+    /// The device of that code, if it is of that site.
+    public func device(_ code: Identifier, at site: Identifier) -> Device? {
+        guard let device = devices[code], device.site == site else { return nil }
+        return device
+    }
+}

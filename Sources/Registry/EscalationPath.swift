@@ -1,0 +1,48 @@
+public import Clinical
+
+/// Who is told of a site's alerts of one class and severity, step by step.
+public struct EscalationPath: Hashable, Sendable {
+    public enum When: String, CaseIterable, Sendable {
+        case always
+        case inHours = "in-hours"
+        case outOfHours = "out-of-hours"
+    }
+
+    public enum AlertClass: String, CaseIterable, Sendable, Codable {
+        case clinical
+        case technical
+    }
+
+    public var site: Identifier
+    public var alertClass: AlertClass
+    public var severity: Severity
+    public var when: When
+    public var steps: [EscalationStep]
+
+    public init(
+        site: Identifier, alertClass: AlertClass, severity: Severity, when: When, steps: [EscalationStep]
+    ) {
+        self.site = site
+        self.alertClass = alertClass
+        self.severity = severity
+        self.when = when
+        self.steps = steps
+    }
+}
+
+/// One step: to whom, and how long after the alert was raised.
+public struct EscalationStep: Hashable, Sendable {
+    public enum Recipient: Hashable, Sendable {
+        case keyWorker
+        case teamLead
+        case careManager(Identifier)
+    }
+
+    public var to: Recipient
+    public var after: Interval
+
+    public init(to: Recipient, after: Interval) {
+        self.to = to
+        self.after = after
+    }
+}

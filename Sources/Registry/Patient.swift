@@ -1,0 +1,81 @@
+public import Clinical
+
+/// A person who is monitored.
+public struct Patient: Hashable, Sendable {
+    public var code: Identifier
+    public var site: Identifier
+    public var keyWorker: Identifier?
+    public var profile: PatientProfile
+    public var schedule: [ScheduleSlot]
+    public var pauses: [Pause]
+    /// What only people read; never in a log, a topic or a delivery.
+    public var details: PersonalDetails
+
+    public init(
+        code: Identifier, site: Identifier, keyWorker: Identifier? = nil, profile: PatientProfile = PatientProfile(),
+        schedule: [ScheduleSlot] = [], pauses: [Pause] = [], details: PersonalDetails = PersonalDetails()
+    ) {
+        self.code = code
+        self.site = site
+        self.keyWorker = keyWorker
+        self.profile = profile
+        self.schedule = schedule
+        self.pauses = pauses
+        self.details = details
+    }
+}
+
+/// Name and contacts.
+public struct PersonalDetails: Hashable, Sendable {
+    public var name: String?
+    public var nhsNumber: String?
+    public var language: String
+    public var phone: String?
+    public var contactPreference: String?
+    public var nextOfKin: String?
+    public var gpPractice: String?
+
+    public init(
+        name: String? = nil, nhsNumber: String? = nil, language: String = "en", phone: String? = nil,
+        contactPreference: String? = nil, nextOfKin: String? = nil, gpPractice: String? = nil
+    ) {
+        self.name = name
+        self.nhsNumber = nhsNumber
+        self.language = language
+        self.phone = phone
+        self.contactPreference = contactPreference
+        self.nextOfKin = nextOfKin
+        self.gpPractice = gpPractice
+    }
+}
+
+/// When readings are due: local time of the patient, with how early and how late they may come.
+public struct ScheduleSlot: Hashable, Sendable {
+    public var kinds: [Kind]
+    /// Minutes after local midnight.
+    public var due: Int
+    public var days: Set<Weekday>
+    public var early: Interval
+    public var grace: Interval
+
+    public init(kinds: [Kind], due: Int, days: Set<Weekday>, early: Interval, grace: Interval) {
+        self.kinds = kinds
+        self.due = due
+        self.days = days
+        self.early = early
+        self.grace = grace
+    }
+}
+
+/// A span of days without missed-reading alerts; both ends included.
+public struct Pause: Hashable, Sendable {
+    public var from: CalendarDate
+    public var until: CalendarDate
+    public var reason: String?
+
+    public init(from: CalendarDate, until: CalendarDate, reason: String?) {
+        self.from = from
+        self.until = until
+        self.reason = reason
+    }
+}
