@@ -62,7 +62,7 @@ let package = Package(
         // target: Registry
         .target(name: "Registry", dependencies: ["Clinical"], swiftSettings: settings),
         // target: Alerting
-        .target(name: "Alerting", dependencies: ["Clinical", "Registry"], swiftSettings: settings),
+        .target(name: "Alerting", dependencies: ["Clinical", "Registry", "Cryptography"], swiftSettings: settings),
         // target: Documents
         .target(
             name: "Documents",

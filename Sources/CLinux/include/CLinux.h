@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "CrashGuard.h"
+
 /// Names the calling thread (at most 15 bytes are kept), so that /proc/PID/task/*/comm tells the stages apart.
 void linux_name_thread(const char *name);
 
