@@ -163,15 +163,15 @@ public struct CommitStage {
         instruments.readingsStored.add(report.readingsStored)
         instruments.reportsDuplicate.add(report.duplicate)
         for (reason, count) in report.quarantined {
-            instruments.reportsQuarantined.add(count, reason.rawValue)
+            instruments.reportsQuarantined[reason.rawValue].add(count)
             logger.notice(
                 "reports quarantined", metadata: ["reason": "\(reason.rawValue)", "count": "\(count)"])
         }
         for (reason, count) in report.readingsRefused {
-            instruments.readingsRefused.add(count, reason.rawValue)
+            instruments.readingsRefused[reason.rawValue].add(count)
         }
         for (reason, count) in report.statusesRefused {
-            instruments.statusesRefused.add(count, reason.rawValue)
+            instruments.statusesRefused[reason.rawValue].add(count)
         }
         poison.sawReports(report.stored + report.duplicate, now: now)
         guard !report.notifying.isEmpty else { return }
@@ -182,7 +182,7 @@ public struct CommitStage {
         }
         for change in report.notifying {
             let episode = change.episode
-            instruments.alertsRaised.add(1, episode.alertClass.rawValue, episode.severity.rawValue)
+            instruments.alertsRaised[episode.alertClass.rawValue, episode.severity.rawValue].add()
             let key = change.events.last { $0.transition.notifies }?.report
             if let tick = key.flatMap({ ticks[$0] }) {
                 instruments.reportToAlertSeconds.observe(Double(now - tick) / 1e9)
