@@ -113,14 +113,22 @@ public struct BatchProcessor: Sendable {
             needs[accepted.patient] = needs[accepted.patient]?.union(need) ?? need
         }
         var histories = needs.isEmpty ? [:] : try store.history(of: needs)
+        // Patients for whom this very batch has opened something that a later report of it may end.
+        var raised: Set<Identifier> = []
         for accepted in draft.accepted {
             let plan = plans.plan(for: accepted.patient, in: registry)
+            let hasOpenAlert =
+                raised.contains(accepted.patient) || openSubjects?.contains(.patient(accepted.patient)) ?? true
             let findings = watched(accepted.message) {
                 Judging.findings(
-                    of: accepted, plan: plan, history: histories[accepted.patient] ?? PatientHistory())
+                    of: accepted, plan: plan, history: histories[accepted.patient] ?? PatientHistory(),
+                    hasOpenAlert: hasOpenAlert)
             }
             draft.findings += findings
-            if needs[accepted.patient] != nil { histories[accepted.patient, default: PatientHistory()].add(accepted.report) }
+            if !findings.isEmpty { raised.insert(accepted.patient) }
+            if needs[accepted.patient] != nil { 
+                histories[accepted.patient, default: PatientHistory()].add(accepted.report)
+            }
         }
         for refused in draft.refused {
             guard let device = registry.devices[refused.key.device],

@@ -28,6 +28,8 @@ public final class MemoryStore: CommitStore {
 
     /// Everything that was committed; empty unless `keepsRows`.
     public var rows: CommitBatch { committed.rows }
+    func forgetRows() { committed.rows = CommitBatch() }
+
     public var openEpisodes: [Episode] { committed.episodes.values.filter { $0.state != .resolved } }
 
     /// Changes a committed alert as a person would from elsewhere.
