@@ -1,0 +1,91 @@
+public import Clinical
+
+public enum Channel: String, CaseIterable, Sendable {
+    case webhook
+    case email
+    case sms
+    case mqtt
+}
+
+/// A message to be sent: one row of the outbox, written in the transaction that raised the alert.
+public struct OutboxEntry: Hashable, Sendable {
+    /// From (alert, revision, step, channel, recipient), never from a sequence: the same on every retry and replay.
+    public var key: String
+    public var alert: AlertID
+    public var revision: Int32
+    public var step: Int
+    public var channel: Channel
+    /// A care manager's code.
+    public var recipient: Identifier
+
+    public init(alert: AlertID, revision: Int32, step: Int, channel: Channel, recipient: Identifier) {
+        key = "\(alert)-\(revision)-\(step)-\(channel.rawValue)-\(recipient)"
+        self.alert = alert
+        self.revision = revision
+        self.step = step
+        self.channel = channel
+        self.recipient = recipient
+    }
+}
+
+/// A claimed outbox row with everything that its message needs.
+public struct DeliveryJob: Hashable, Sendable {
+    public var entry: OutboxEntry
+    /// 1 for the first.
+    public var attempt: Int
+    /// The recipient's address on this channel (a URL for a webhook); nil when the registry no longer has one.
+    public var address: String?
+    /// As the alert stood when the row was written.
+    public var episode: Episode
+
+    public init(entry: OutboxEntry, attempt: Int, address: String?, episode: Episode) {
+        self.entry = entry
+        self.attempt = attempt
+        self.address = address
+        self.episode = episode
+    }
+}
+
+/// What came of one attempt.
+public enum DeliveryOutcome: Hashable, Sendable {
+    case sent(at: Instant)
+    /// Try again at that time; `error` has no patient data.
+    case retry(at: Instant, error: String)
+    /// No use trying again (no address, a refused redirect).
+    case failed(error: String)
+}
+
+/// The outbox as the dispatcher sees it. One dispatcher thread owns it; calls block at most the database deadline.
+public protocol DeliveryQueue: AnyObject {
+    /// Takes due rows, reds first, and leases them for that long; committed before it returns, so that a crash
+    /// between sending and recording repeats a message under the same key rather than loses it.
+    func claim(limit: Int, lease: Interval) throws -> [DeliveryJob]
+    func record(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws
+    /// Returns when the database says that there may be work, `wake()` is called, or the time is over.
+    func waitForWork(milliseconds: Int32)
+    /// From any thread.
+    func wake()
+}
+
+extension AlertID: CustomStringConvertible {
+    /// The form of a UUID.
+    public var description: String {
+        func hex(_ value: UInt64, _ digits: Int) -> String {
+            let text = String(value, radix: 16)
+            return String(repeating: "0", count: max(0, digits - text.count)) + text
+        }
+        return [
+            hex(high >> 32, 8), hex(high >> 16 & 0xffff, 4), hex(high & 0xffff, 4), hex(low >> 48, 4),
+            hex(low & 0xffff_ffff_ffff, 12),
+        ].joined(separator: "-")
+    }
+
+    /// Reads what `description` writes.
+    public init?(_ text: String) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.map(\.utf8.count) == [8, 4, 4, 4, 12],
+            let high = UInt64(parts[0...2].joined(), radix: 16), let low = UInt64(parts[3...4].joined(), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+}

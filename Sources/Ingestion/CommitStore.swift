@@ -1,0 +1,189 @@
+public import Alerting
+public import Clinical
+public import Registry
+
+/// Why a call to the store failed, by what to do about it.
+public struct StoreFailure: Error, Sendable, CustomStringConvertible {
+    public enum Class: String, Sendable {
+        /// Connection lost or refused, deadline passed, SQLSTATE 08, 40001, 40P01, 55P03, 57, 53, 25006: the same batch again.
+        case transient
+        /// SQLSTATE 22, 23, 54001: some row of the batch can't be stored. Bisect.
+        case poison
+        /// SQLSTATE 42, 28, 3D, 0A, a schema too old or too new, unsafe server settings: nothing will work until
+        /// somebody mends it. Quarantine nothing.
+        case misconfigured
+    }
+
+    public var kind: Class
+    /// Five characters; nil where the server said nothing.
+    public var sqlState: String?
+    /// What was being done, and the server's primary message; no row's content.
+    public var message: String
+
+    public init(kind: Class, sqlState: String? = nil, message: String) {
+        self.kind = kind
+        self.sqlState = sqlState
+        self.message = message
+    }
+
+    public var description: String { "\(kind.rawValue) \(sqlState ?? "-"): \(message)" }
+}
+
+/// A key to look up, and to insert unless the report is to be quarantined for another reason.
+public struct KeyClaim: Sendable {
+    public var key: ReportKey
+    /// 128 bits of the report's content.
+    public var digestHigh: UInt64
+    public var digestLow: UInt64
+    public var insert: Bool
+
+    public init(key: ReportKey, digestHigh: UInt64, digestLow: UInt64, insert: Bool) {
+        self.key = key
+        self.digestHigh = digestHigh
+        self.digestLow = digestLow
+        self.insert = insert
+    }
+}
+
+public enum KeyVerdict: Sendable, Hashable {
+    /// Not stored before; inserted now if the claim said so.
+    case new
+    /// Stored before with the same digest.
+    case duplicate
+    /// Stored before with another digest.
+    case conflict
+}
+
+/// A report to be stored.
+public struct StoredReport: Sendable {
+    public var key: ReportKey
+    public var site: Identifier
+    public var patient: Identifier
+    /// Corrected.
+    public var takenAt: Instant
+    public var receivedAt: Instant
+    public var sequence: Int64?
+    public var battery: Double?
+    /// The payload as it came.
+    public var raw: [UInt8]
+    public var readings: [Reading]
+    public var answers: [SentAnswer]
+    public var clockCorrected: Bool
+
+    public init(
+        key: ReportKey, site: Identifier, patient: Identifier, takenAt: Instant, receivedAt: Instant,
+        sequence: Int64?, battery: Double?, raw: [UInt8], readings: [Reading], answers: [SentAnswer],
+        clockCorrected: Bool
+    ) {
+        self.key = key
+        self.site = site
+        self.patient = patient
+        self.takenAt = takenAt
+        self.receivedAt = receivedAt
+        self.sequence = sequence
+        self.battery = battery
+        self.raw = raw
+        self.readings = readings
+        self.answers = answers
+        self.clockCorrected = clockCorrected
+    }
+}
+
+/// A row of quarantine: a whole report, or one reading of a stored report. The same bytes refused again for the same
+/// reason count up `times_seen` instead of adding a row.
+public struct QuarantinedReport: Sendable {
+    public var reason: RefusalReason
+    /// Plain words or JSON; for a reading its index and kind.
+    public var detail: String
+    /// Nil where the topic could not be read.
+    public var site: Identifier?
+    public var device: Identifier?
+    public var reportID: Identifier?
+    /// The topic as it came, up to its first 1024 bytes; may be any bytes.
+    public var topic: [UInt8]
+    public var payload: [UInt8]
+    public var receivedAt: Instant
+    /// Which reading; nil for the whole report.
+    public var reading: Int?
+
+    public init(
+        reason: RefusalReason, detail: String, site: Identifier?, device: Identifier?, reportID: Identifier?,
+        topic: [UInt8], payload: [UInt8], receivedAt: Instant, reading: Int?
+    ) {
+        self.reason = reason
+        self.detail = detail
+        self.site = site
+        self.device = device
+        self.reportID = reportID
+        self.topic = topic
+        self.payload = payload
+        self.receivedAt = receivedAt
+        self.reading = reading
+    }
+}
+
+/// The newest status of a device, from its status topic.
+public struct DeviceStatusRow: Sendable {
+    public var device: Identifier
+    public var online: Bool
+    public var battery: Double?
+    public var firmware: String?
+    public var receivedAt: Instant
+
+    public init(device: Identifier, online: Bool, battery: Double?, firmware: String?, receivedAt: Instant) {
+        self.device = device
+        self.online = online
+        self.battery = battery
+        self.firmware = firmware
+        self.receivedAt = receivedAt
+    }
+}
+
+/// The newest `seq` seen of a device and the ones still missing below it (at most 1,000 kept).
+public struct DeviceSequence: Sendable, Hashable {
+    public var device: Identifier
+    public var highest: Int64
+    /// Closed ranges that were skipped and have not come yet, ascending.
+    public var missing: [ClosedRange<Int64>]
+
+    public init(device: Identifier, highest: Int64, missing: [ClosedRange<Int64>] = []) {
+        self.device = device
+        self.highest = highest
+        self.missing = missing
+    }
+}
+
+/// Everything that one transaction writes after its keys.
+public struct CommitBatch: Sendable {
+    public var reports: [StoredReport] = []
+    public var quarantined: [QuarantinedReport] = []
+    public var statuses: [DeviceStatusRow] = []
+    public var sequences: [DeviceSequence] = []
+    public var episodes: [EpisodeChange] = []
+    public var outbox: [OutboxEntry] = []
+
+    public init() {}
+}
+
+/// PostgreSQL as the commit thread sees it: one connection, one transaction at a time, each call within the database
+/// deadline (2 s unless set). Only the commit thread calls it. After any failure the transaction is gone; `begin()`
+/// connects again where that is needed.
+public protocol CommitStore: AnyObject {
+    /// Opens a transaction (`synchronous_commit = on`) and returns the registry's version as it stands in it.
+    func begin() throws(StoreFailure) -> Int64
+    /// The registry at that version, read inside the transaction. Called only when the version moved.
+    func registry() throws(StoreFailure) -> Registry
+    /// One verdict per claim, in order. No key stands twice in `claims`.
+    func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict]
+    /// The open (not resolved) alerts of these subjects, locked for this transaction.
+    func openEpisodes(of subjects: [Subject]) throws(StoreFailure) -> [Episode]
+    /// Subjects that have an open alert, read once at start and after a reconnect.
+    func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject>
+    /// The stored readings of each patient's kinds since then, oldest first.
+    func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory]
+    func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence]
+    func write(_ batch: CommitBatch) throws(StoreFailure)
+    /// When this returns the batch is durable. A failure here leaves the outcome unknown: the same batch again finds its keys.
+    func commit() throws(StoreFailure)
+    func rollback()
+}
