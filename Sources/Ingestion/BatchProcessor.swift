@@ -8,7 +8,7 @@ public import Registry
 /// The commit decides: nothing that is remembered here between batches is changed before the store has committed, so
 /// that a retried or bisected batch judges the same again and a redelivered report never confirms its own red. The
 /// same code serves the daemon, `replay` and the tests. Owned by one thread.
-public struct BatchProcessor: Sendable {
+public struct BatchProcessor {
     /// What the daemon and `replay` do differently.
     public struct Options: Sendable {
         /// In a replay nobody acknowledges, so there a red too ends by its clear rule.
@@ -104,6 +104,9 @@ public struct BatchProcessor: Sendable {
     }
 
     private mutating func judge(_ draft: inout Draft, in store: any CommitStore) throws(StoreFailure) {
+        for index in draft.accepted.indices {
+            draft.markSuspicions(at: index, plan: plans.plan(for: draft.accepted[index].patient, in: registry))
+        }
         // Oldest first, so that a window is filled in the order in which it was measured.
         draft.accepted.sort { $0.report.takenAt < $1.report.takenAt }
         var needs: [Identifier: HistoryNeed] = [:]
@@ -127,7 +130,9 @@ public struct BatchProcessor: Sendable {
             draft.findings += findings
             if !findings.isEmpty { raised.insert(accepted.patient) }
             if needs[accepted.patient] != nil { 
-                histories[accepted.patient, default: PatientHistory()].add(accepted.report)
+                accepted.report.readings.forEach {
+                    histories[accepted.patient, default: PatientHistory()].add(PastReading($0, of: accepted.report))
+                }
             }
         }
         for refused in draft.refused {
@@ -202,6 +207,7 @@ public struct BatchProcessor: Sendable {
         var open = openSubjects ?? []
         open.subtract(draft.lockedSubjects)
         open.formUnion(draft.stillOpen)
+        for index in draft.repeatsAsked { batch[index].outcome.repeatAfterMinutes = Draft.repeatAfterMinutes }
         for change in draft.rows.episodes where change.episode.state != .resolved {
             open.insert(change.episode.subject)
         }
@@ -213,22 +219,33 @@ public struct BatchProcessor: Sendable {
     }
 }
 
-/// Plans by patient, shared between patients whose profiles are equal.
-struct PlanCache: Sendable {
-    private let packs: PackLibrary
+/// Each patient's plan, until the registry or the packs change.
+struct PlanCache {
+    private var plans: Plans
     private var byPatient: [Identifier: Plan] = [:]
-    private var byProfile: [PatientProfile: Plan] = [:]
 
-    init(packs: PackLibrary) { self.packs = packs }
+    init(packs: PackLibrary) { plans = Plans(packs: packs) }
 
     mutating func forgetPatients() { byPatient.removeAll(keepingCapacity: true) }
 
     mutating func plan(for patient: Identifier, in registry: Registry) -> Plan {
         if let plan = byPatient[patient] { return plan }
-        let profile = registry.patients[patient]?.profile ?? PatientProfile()
-        let plan = byProfile[profile] ?? Plan(profile: profile, packs: packs)
-        byProfile[profile] = plan
+        let plan = plans.plan(for: registry.patients[patient]?.profile ?? PatientProfile())
         byPatient[patient] = plan
         return plan
+    }
+}
+
+extension HistoryNeed {
+    func union(_ other: HistoryNeed) -> HistoryNeed {
+        HistoryNeed(kinds: kinds.union(other.kinds), since: min(since, other.since))
+    }
+}
+
+extension PastReading {
+    init(_ reading: Reading, of report: JudgedReport) {
+        self.init(
+            key: report.key, index: reading.index, kind: reading.kind, value: reading.value,
+            sentValue: reading.sentValue, sentUnit: reading.sentUnit, flags: reading.flags, takenAt: report.takenAt)
     }
 }

@@ -66,7 +66,7 @@ public struct DecodeStage: Sendable {
             return
         }
         decoded.digest = ContentDigest(of: decoded.report)
-        decoded.clock = CorrectedClock.correct(
+        decoded.clock = Clocks.correct(
             takenAt: decoded.report.takenAt, sentAt: decoded.report.sentAt, receivedAt: message.receivedAt)
         Validation.validate(decoded.report, into: &decoded.readings)
     }

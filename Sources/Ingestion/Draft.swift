@@ -34,6 +34,8 @@ struct Draft {
     var findings: [Finding] = []
     var sequences: [Identifier: DeviceSequence] = [:]
     var sequencesChanged: Set<Identifier> = []
+    /// Places in the batch of reports whose receipt asks the patient to measure again.
+    var repeatsAsked: Set<Int> = []
     var lockedSubjects: Set<Subject> = []
     var stillOpen: Set<Subject> = []
     var report = BatchProcessor.Report()
@@ -150,9 +152,18 @@ struct Draft {
         report.readingsStored += readings.count
         candidate.outcome.disposition = .stored
         candidate.outcome.refused = decoded.readings.refused
-        // Clinical facts, section 4: a refused or a suspect reading asks for a repeat, in 30 minutes (section 5).
-        if !decoded.readings.refused.isEmpty || readings.contains(where: \.isSuspect) {
-            candidate.outcome.repeatAfterMinutes = 30
-        }
+        if !decoded.readings.refused.isEmpty || readings.contains(where: \.isSuspect) { repeatsAsked.insert(count) }
+    }
+
+    /// Clinical facts, section 4: a refused or a suspect reading asks the patient to measure again; in 30 minutes,
+    /// section 5.
+    static let repeatAfterMinutes = 30
+
+    /// What only someone who knows the patient can call suspect. Call it before the accepted reports are put in order.
+    mutating func markSuspicions(at index: Int, plan: Plan) {
+        plan.markSuspicions(in: &accepted[index].report.readings)
+        guard accepted[index].report.readings.contains(where: \.isSuspect) else { return }
+        rows.reports[index].readings = accepted[index].report.readings
+        repeatsAsked.insert(accepted[index].order)
     }
 }

@@ -26,6 +26,9 @@ enum Judging {
         if let late = verdict.lateRed {
             var finding = finding(late, .beyond(.amber), accepted, plan)
             finding.rule = Verdict.lateRedRule
+            finding.summary = Sentence.lateRed(
+                of: late, takenAt: accepted.report.takenAt, receivedAt: accepted.report.receivedAt,
+                timeZone: plan.timeZone)
             finding.measure = nil
             finding.step = nil
             findings.append(finding)
@@ -43,21 +46,21 @@ enum Judging {
             rule: assessment.rule, alertClass: .clinical, verdict: verdict, late: report.isLate,
             takenAt: report.takenAt, receivedAt: report.receivedAt, report: report.key,
             measure: assessment.worseness, step: assessment.step,
-            summary: Sentence.summary(of: assessment, in: report, plan: plan),
-            explanation: Explanation.json(of: assessment, key: report.key, takenAt: report.takenAt,
-                receivedAt: report.receivedAt))
+            summary: Sentence.summary(
+                of: assessment, takenAt: report.takenAt, receivedAt: report.receivedAt, timeZone: plan.timeZone),
+            explanation: Explanation.json(
+                of: assessment, key: report.key, takenAt: report.takenAt, receivedAt: report.receivedAt))
     }
 
     /// Clinical facts, section 4, "Nothing may delay or hide a red", 2: a refusal never silences a red.
     static func unverifiedReds(
         of refused: RefusedReport, patient: Identifier, site: Identifier?, plan: Plan
     ) -> [Finding] {
-        guard let worst = immediateReds(in: refused.readings, plan: plan, takenAt: refused.takenAt).first else {
+        guard let worst = immediateReds(in: refused.readings, at: refused.receivedAt, plan: plan).first else {
             return []
         }
-        let report = JudgedReport(
-            key: refused.key, takenAt: refused.takenAt, receivedAt: refused.receivedAt, readings: refused.readings)
-        let summary = Sentence.unverified(worst, in: report, plan: plan, reason: refused.reason)
+        let summary = Sentence.unverifiedRed(
+            of: worst, reason: refused.reason, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
         return [
             Finding(
                 subject: .patient(patient), site: site, device: refused.key.device, rule: Verdict.unverifiedRedRule,
