@@ -1,8 +1,10 @@
 import Alerting
 import CLinux
-public import Clinical
+import Clinical
+import Formats
 public import Instruments
 public import Logging
+import Registry
 public import RingBuffer
 import Synchronization
 

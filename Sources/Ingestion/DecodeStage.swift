@@ -1,5 +1,5 @@
 import Clinical
-public import Formats
+import Formats
 public import RingBuffer
 
 /// Bytes to validated readings: the pure, stateless middle of the pipeline. One value per thread.

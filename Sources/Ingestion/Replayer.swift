@@ -1,6 +1,6 @@
 public import Alerting
 public import Clinical
-public import Formats
+import Formats
 public import Registry
 
 /// Recorded messages through decoding, validation and rules alone: the daemon's own stages over a store in memory.

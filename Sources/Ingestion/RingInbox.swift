@@ -50,7 +50,7 @@ public struct RingInbox: Inbox, ~Copyable, Sendable {
         ring.publish()
     }
 
-    public var isAllDurable: Bool { ring.durable == ring.received }
+    public var isAllDurable: Bool { ring.gauge.durable == ring.received }
 
     public mutating func releaseDurable(_ send: (_ topic: String, _ payload: Span<UInt8>) -> Bool) -> Bool {
         var blocked = false
