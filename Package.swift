@@ -35,11 +35,15 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         // YAML with line numbers: configuration, protocol packs and registry are edited by people.
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        // Deque, the benchmarks' reference for the ring.
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     ],
     targets: [
         // targets begin
         // target: CLinux
         .target(name: "CLinux"),
+        // target: CAllocationCounter
+        .target(name: "CAllocationCounter"),
         // target: CMosquitto
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         // target: CPQ
@@ -149,8 +153,9 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "RingBuffer", "Formats", "Clinical", "CLinux",
+                "RingBuffer", "Formats", "Clinical", "CLinux", "CAllocationCounter",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
 
