@@ -15,6 +15,16 @@ public struct SubscriberLimits: Sendable, Hashable {
     public init() {}
 }
 
+/// Why `GatedSubscriber.run` returned.
+public enum SubscriberOutcome: Sendable, Hashable {
+    /// Everything that was read is durable and acknowledged.
+    case stopped
+    /// The deadline passed first: the broker will send the last messages again.
+    case stoppedUnacknowledged
+    /// A stage of the pipeline failed: closed without acknowledging.
+    case stageFailed
+}
+
 /// The mqtt thread: reads reports into the inbox, acknowledges them once they are durable, and sends their receipts.
 ///
 /// **Promise.** A PUBACK leaves only after every message read before it, on this connection, is durable. On any error,
@@ -24,16 +34,6 @@ public struct SubscriberLimits: Sendable, Hashable {
 ///
 /// It reads and flushes in turn: a queue of PUBACKs can only be flushed whole.
 public struct GatedSubscriber<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable, Sendable {
-    /// Why `run` returned.
-    public enum Outcome: Sendable, Hashable {
-        /// Everything that was read is durable and acknowledged.
-        case stopped
-        /// The deadline passed first: the broker will send the last messages again.
-        case stoppedUnacknowledged
-        /// A stage of the pipeline failed: closed without acknowledging.
-        case stageFailed
-    }
-
     private let settings: BrokerSettings
     private let limits: SubscriberLimits
     private let filters: [String]
@@ -58,7 +58,7 @@ public struct GatedSubscriber<InboxType: Inbox & ~Copyable & Sendable>: ~Copyabl
 
     /// Serves until `control.stop` or the failure of a stage. Blocks: the calling thread becomes the mqtt thread. The
     /// inbox ends with it, which tells the stages that no more will come.
-    public consuming func run() -> Outcome {
+    public consuming func run() -> SubscriberOutcome {
         var loop = SubscriberLoop(
             settings: settings, limits: limits, filters: filters, inbox: inbox, control: control, observer: observer)
         return loop.run()

@@ -61,7 +61,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
 
     // MARK: The loop
 
-    mutating func run() -> GatedSubscriber<InboxType>.Outcome {
+    mutating func run() -> SubscriberOutcome {
         defer { control.report(subscribed: false, publishing: false) }
         while true {
             let now = linux_monotonic_nanoseconds()
@@ -213,7 +213,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
 
     /// Says DISCONNECT once what was read is durable and acknowledged and its receipts are confirmed. Receipts are
     /// not waited for while the broker is away: a device sends again what it has no receipt for.
-    private mutating func stopIfAsked(isReleased: Bool, now: Int64) -> GatedSubscriber<InboxType>.Outcome? {
+    private mutating func stopIfAsked(isReleased: Bool, now: Int64) -> SubscriberOutcome? {
         if stopDeadline == nil {
             stopDeadline = control.stopDeadline
             if stopDeadline == nil { return nil }
