@@ -68,13 +68,8 @@ struct RingBenchmark: ParsableCommand {
 
     /// The ring has no blocking wait for its producer, which in the daemon polls several descriptors at once.
     private func wait(_ descriptor: Int32) {
-        let epoll = epoll_create1(0)
-        defer { close(epoll) }
-        var event = epoll_event()
-        event.events = EPOLLIN.rawValue
-        unsafe epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event)
-        var ready = epoll_event()
-        _ = unsafe epoll_wait(epoll, &ready, 1, -1)
+        var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        _ = unsafe poll(&waited, 1, -1)
     }
 
     /// Queue, decode, queue, commit: what one would write without a ring, each hop under a lock, polled when empty.
