@@ -216,7 +216,8 @@ let package = Package(
             dependencies: ["HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport"],
             swiftSettings: settings),
         // target: IntegrationTests
-        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["TestSupport", "MQTTClient", "homeward"], swiftSettings: settings),
         // target: ArchitectureTests
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),
         // targets end
