@@ -155,16 +155,21 @@ private struct Judgement {
         var after: [PastReading] = []
         let occasions = occasions(of: kind)
         for occasion in occasions.reversed() where isBefore(occasion) {
-            guard let beyond = occasion.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }) else { break }
+            guard let beyond = occasion.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }) else {
+                break
+            }
             before.insert(beyond, at: 0)
         }
         for occasion in occasions where !isBefore(occasion) {
-            guard let beyond = occasion.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }) else { break }
+            guard let beyond = occasion.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }) else {
+                break
+            }
             after.append(beyond)
         }
         // Every stretch of that many occasions which has this report in it, from the oldest on.
         let others = threshold.occurrences - 1
-        for earlier in stride(from: min(others, before.count), through: 0, by: -1) where others - earlier <= after.count {
+        for earlier in stride(from: min(others, before.count), through: 0, by: -1) where others - earlier <= after.count
+        {
             let stretch = before.suffix(earlier) + after.prefix(others - earlier)
             let first = earlier > 0 ? stretch.first?.takenAt ?? instant : instant
             let last = others > earlier ? stretch.last?.takenAt ?? instant : instant

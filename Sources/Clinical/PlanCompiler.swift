@@ -187,8 +187,7 @@ struct PlanCompiler {
         }
     }
 
-    /// Every band that could judge: with unknown age and oxygen, preferred ones and, where those ask for something,
-    /// `adult`'s too.
+    /// The bands that judge wherever they apply.
     private func effective(_ kind: Kind, _ side: Side) -> [ResolvedBand] {
         let resolved = sides[Self.place(kind, side)]
         return resolved.preferred.isEmpty ? resolved.fallback : resolved.preferred
@@ -198,7 +197,8 @@ struct PlanCompiler {
     private mutating func checkSeverities(_ thresholds: [Threshold], _ kind: Kind, _ side: Side) {
         for red in thresholds where red.severity == .red && red.occurrences <= 1 {
             for amber in thresholds where amber.severity == .amber && amber.occurrences <= 1 {
-                let difference = side == .low ? red.limit.value - amber.limit.value : amber.limit.value - red.limit.value
+                let difference =
+                    side == .low ? red.limit.value - amber.limit.value : amber.limit.value - red.limit.value
                 if difference > 0 || (difference == 0 && red.limit.inclusive && !amber.limit.inclusive) {
                     problems.append(
                         .inverted(

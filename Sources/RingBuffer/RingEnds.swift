@@ -6,7 +6,7 @@
 /// ```swift
 /// let ends = try RingEnds(capacity: 4096) { _ in ReportSlot() }
 /// let producer = ends.producer
-/// let second = ends.producer  // error: 'ends.producer' consumed more than once
+/// let second = ends.producer  // error: 'ends' consumed more than once
 /// ```
 ///
 /// No locks, no allocation and no dropping after `init`: a full ring is reported to the producer, which stops reading.
