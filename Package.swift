@@ -35,11 +35,15 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         // YAML with line numbers: configuration, protocol packs and registry are edited by people.
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        // Deque, the benchmarks' reference for the ring.
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     ],
     targets: [
         // targets begin
         // target: CLinux
         .target(name: "CLinux"),
+        // target: CAllocationCounter
+        .target(name: "CAllocationCounter"),
         // target: CMosquitto
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         // target: CPQ
@@ -62,7 +66,7 @@ let package = Package(
         // target: Registry
         .target(name: "Registry", dependencies: ["Clinical"], swiftSettings: settings),
         // target: Alerting
-        .target(name: "Alerting", dependencies: ["Clinical", "Registry"], swiftSettings: settings),
+        .target(name: "Alerting", dependencies: ["Clinical", "Registry", "Cryptography"], swiftSettings: settings),
         // target: Documents
         .target(
             name: "Documents",
@@ -149,8 +153,9 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "RingBuffer", "Formats", "Clinical", "CLinux",
+                "RingBuffer", "Formats", "Clinical", "CLinux", "CAllocationCounter",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: settings),
 
@@ -211,7 +216,8 @@ let package = Package(
             dependencies: ["HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport"],
             swiftSettings: settings),
         // target: IntegrationTests
-        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["TestSupport", "MQTTClient", "homeward"], swiftSettings: settings),
         // target: ArchitectureTests
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),
         // targets end

@@ -38,6 +38,8 @@ public final class PipelineInstruments: MetricsSource {
     public let readingsStored = Counter()
     /// By reason: single readings of reports that were stored without them.
     public let readingsRefused: LabelledCounter
+    /// By reason: statuses of devices, which are not reports.
+    public let statusesRefused: LabelledCounter
     /// By class and severity.
     public let alertsRaised: LabelledCounter
     /// By channel and outcome.
@@ -59,6 +61,7 @@ public final class PipelineInstruments: MetricsSource {
     public init(_ values: LabelValues) {
         reportsQuarantined = LabelledCounter(.init("reason", values: values.reasons))
         readingsRefused = LabelledCounter(.init("reason", values: values.reasons))
+        statusesRefused = LabelledCounter(.init("reason", values: values.reasons))
         alertsRaised = LabelledCounter(
             .init("class", values: values.alertClasses), .init("severity", values: values.severities))
         deliveries = LabelledCounter(
@@ -94,6 +97,9 @@ public final class PipelineInstruments: MetricsSource {
             .counter(
                 "homeward_readings_refused_total", help: "Readings refused alone, their report being stored.",
                 readingsRefused),
+            .counter(
+                "homeward_statuses_refused_total", help: "Device statuses quarantined; they are not reports.",
+                statusesRefused),
             .counter("homeward_alerts_raised_total", help: "Alerts opened or worsened.", alertsRaised),
             .counter("homeward_deliveries_total", help: "Attempts to tell somebody of an alert.", deliveries),
             .gauge(
