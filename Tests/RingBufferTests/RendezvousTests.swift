@@ -82,8 +82,8 @@ struct RendezvousTests {
             var work = Work(seed: seed &+ 1_000)
             while case .slots(let range) = decoder.wait(milliseconds: -1) {
                 decoder.publish(through: range.lowerBound)
-                work.something()
                 passAll(&committer)
+                work.something()
             }
             decoder.finish()
             _ = workToTheEnd(&committer)
