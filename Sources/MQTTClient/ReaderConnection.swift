@@ -100,7 +100,6 @@ public struct ReaderConnection: ~Copyable {
             return
         case .opening, .greeting:
             guard let answer = try connection.advance(events: events, now: now) else { return }
-            connection.provedGood()
             body(.connected(sessionPresent: answer.sessionPresent))
             awaitsSubscribe = !filters.isEmpty
             for filter in filters { try connection.subscribe(filter) }

@@ -56,7 +56,6 @@ struct ReceiptPublisher: ~Copyable {
                 try connection.openIfDue(now: now)
             case .opening, .greeting:
                 guard let answer = try connection.advance(events: events, now: now) else { return }
-                connection.provedGood()
                 observer(.connected(.publisher, sessionPresent: answer.sessionPresent))
                 try exchange(events: events, now: now)
             case .open:

@@ -184,7 +184,6 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         } else {
             isSubscribed = true
             subscribeBackoff.reset()
-            subscriber.provedGood()
             observer(.subscribed)
         }
     }
@@ -207,6 +206,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         subscribeDeadline = nil
         subscribeAgainAt = nil
         observer(.disconnected(.subscriber, error))
+        if subscriber.isContested { observer(.sessionContested) }
     }
 
     // MARK: Stopping
