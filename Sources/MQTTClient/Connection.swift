@@ -118,12 +118,12 @@ struct Connection: ~Copyable {
 
     /// Drops the connection without a word, with everything that was queued, and sets the time of the next attempt.
     /// Only a connection that stood for a while lets the next loss begin with a short wait again.
-    mutating func lost(now: Int64) {
+    mutating func lost(_ error: MQTTError, now: Int64) {
         if let openedAt {
             if now >= openedAt.advanced(by: settings.backoff.afterTakeover) {
                 shortLived = 0
                 backoff.reset()
-            } else {
+            } else if error.reason == .connectionLost {
                 shortLived += 1
             }
             attempts = 0

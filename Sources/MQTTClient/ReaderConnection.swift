@@ -75,7 +75,7 @@ public struct ReaderConnection: ~Copyable {
             wait(now: start, milliseconds: milliseconds)
             try turn(events: poll[0], now: linux_monotonic_nanoseconds(), body)
         } catch {
-            connection.lost(now: linux_monotonic_nanoseconds())
+            connection.lost(error, now: linux_monotonic_nanoseconds())
             unacknowledged = 0
             awaitsSubscribe = false
             tellMessages(body)

@@ -62,7 +62,7 @@ struct ReceiptPublisher: ~Copyable {
                 try exchange(events: events, now: now)
             }
         } catch {
-            connection.lost(now: now)
+            connection.lost(error, now: now)
             sent = 0
             observer(.disconnected(.publisher, error))
         }

@@ -198,7 +198,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
             observer(.heldTooLong)
         }
         if error.brokerCode == .sessionTakenOver { observer(.sessionTakenOver) }
-        subscriber.lost(now: now)
+        subscriber.lost(error, now: now)
         callbacks.settle()
         phase = .reading
         isDrained = true
