@@ -97,7 +97,8 @@ import Testing
 
     @Test func theWillIsPublishedForAReaderThatIsCutOff() throws {
         let broker = try PrivateBroker()
-        let subscriber = TestSubscriber(broker.settings(), filters: ["homeward/v1/+/+/report", "homeward/v1/+/+/status"])
+        let subscriber = TestSubscriber(
+            broker.settings(), filters: ["homeward/v1/+/+/report", "homeward/v1/+/+/status"])
         subscriber.awaitSubscribed()
         let will = Will(topic: "homeward/v1/north/dev-0001/status", payload: Array("offline".utf8), retained: true)
         do {

@@ -123,7 +123,7 @@ public final class PrivateBroker: @unchecked Sendable {
         // Or it would hold open what a client of the test has closed.
         for descriptor in Int32(3)..<256 { unsafe posix_spawn_file_actions_addclose(&actions, descriptor) }
         var texts = unsafe ([program] + arguments).map { unsafe strdup($0) }
-        defer { for unsafe text in unsafe texts { unsafe free(text) } }
+        defer { unsafe texts.forEach { unsafe free($0) } }
         unsafe texts.append(nil)
         var child = pid_t()
         let refusal = unsafe posix_spawn(&child, program, &actions, &attributes, texts, environ)
