@@ -88,7 +88,7 @@ let package = Package(
         .target(
             name: "MQTTClient",
             dependencies: [
-                "CMosquitto", "CLinux", "Ingestion", "Cryptography", "Instruments",
+                "CMosquitto", "CLinux", "Clinical", "Ingestion", "Cryptography",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -189,7 +189,11 @@ let package = Package(
             swiftSettings: settings),
         // target: MQTTClientTests
         .testTarget(
-            name: "MQTTClientTests", dependencies: ["MQTTClient", "Ingestion", "TestSupport"], swiftSettings: settings),
+            name: "MQTTClientTests",
+            dependencies: [
+                "MQTTClient", "Ingestion", "TestSupport", "RingBuffer", "Clinical", "CLinux", "Cryptography",
+            ],
+            swiftSettings: settings),
         // target: PostgresStoreTests
         .testTarget(
             name: "PostgresStoreTests",

@@ -33,7 +33,7 @@ public struct Migrate {
     }
 
     public func run() throws -> ExitStatus {
-        try withDatabase(configurationPath) { loaded throws(StoreFailure) in
+        withDatabase(configurationPath) { loaded throws(StoreFailure) in
             let applied = try Migrator.migrate(loaded.database)
             var output = BufferedOutput()
             for name in applied { output.write("applied \(name)") }

@@ -6,8 +6,10 @@ import Foundation
 import Ingestion
 import Instruments
 import Logging
+import MQTTClient
 import PostgresStore
 import Registry
+import RingBuffer
 import ServiceLifecycle
 import UnixSignals
 import WebApp
