@@ -8,7 +8,7 @@ import Registry
 enum ProtocolFiles {
     static func library(directory: String?) throws(DocumentProblems) -> PackLibrary {
         guard let directory else { return BuiltInPacks.library() }
-        let (library, problems) = PackDirectory.load(directory: directory)
+        let (library, problems) = PackLibrary.load(directory: directory)
         guard problems.isEmpty else { throw DocumentProblems(problems) }
         return library
     }
