@@ -124,7 +124,8 @@ struct Statement {
         unsafe keywords.append(nil)
         unsafe values.append(nil)
         defer {
-            for unsafetext in unsafe keywords + values { unsafe free(UnsafeMutablePointer(mutating: text)) }
+            // Not a for loop: the formatter would run its `unsafe` and the name together.
+            unsafe (keywords + values).forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) }
         }
         return unsafe PQconnectStartParams(keywords, values, 1)
     }
