@@ -34,12 +34,11 @@ struct Daemon {
                 reasons: RefusalReason.allCases.map(\.rawValue), alertClasses: AlertClass.allCases.map(\.rawValue),
                 severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
         let configuration = loaded.configuration
-        let queue = try PostgresDeliveryQueue(loaded.database)
-        let wakeQueue = queue.waker
-        let commit = CommitControl(onOutbox: { wakeQueue.wake() })
+        let queue = PostgresDeliveryQueue(loaded.database)
+        let commit = CommitControl(onOutbox: { queue.wake() })
         let packs = loaded.packs
         let store = PostgresCommitStore(loaded.database) { entries, version in
-            try RegistryBuild.registry(entries, version: version, packs: packs)
+            try StoredRegistry.build(entries, version: version, packs: packs)
         }
         pipeline = try Pipeline(
             broker: loaded.broker, filters: loaded.topicFilters, store: store, packs: packs, crashGuard: crashGuard,
