@@ -120,7 +120,7 @@ public struct ReportDecoder: Sendable {
         guard var array = try optionalArray(bytes) else { return }
         place = ContentFault.Place(list: .readings)
         while try scanner.nextElement(bytes, in: &array) {
-            if try isEntry(bytes), let reading = try readReading(bytes) { report.readings.append(reading) }
+            if try isEntry(bytes) { try readReading(bytes, into: &report.readings) }
             place.index += 1
             place.field = nil
         }
@@ -131,7 +131,7 @@ public struct ReportDecoder: Sendable {
         guard var array = try optionalArray(bytes) else { return }
         place = ContentFault.Place(list: .answers)
         while try scanner.nextElement(bytes, in: &array) {
-            if try isEntry(bytes), let answer = try readAnswer(bytes) { report.answers.append(answer) }
+            if try isEntry(bytes) { try readAnswer(bytes, into: &report.answers) }
             place.index += 1
             place.field = nil
         }
@@ -154,7 +154,7 @@ public struct ReportDecoder: Sendable {
         return false
     }
 
-    private mutating func readReading(_ bytes: Span<UInt8>) throws(JSONFault) -> SentReading? {
+    private mutating func readReading(_ bytes: Span<UInt8>, into readings: inout [SentReading]) throws(JSONFault) {
         let own = ReportField.kind.mask | ReportField.value.mask | ReportField.unit.mask | ReportField.flags.mask
         var object = try scanner.open(bytes)
         var seen: ReportField.Mask = 0
@@ -189,11 +189,11 @@ public struct ReportDecoder: Sendable {
         place.field = nil
         require(.kind, seen)
         require(.value, seen)
-        guard let kind, let value else { return nil }
-        return SentReading(kind: kind, value: value, unit: unit, flags: known, otherFlags: others)
+        guard let kind, let value else { return }
+        readings.append(SentReading(kind: kind, value: value, unit: unit, flags: known, otherFlags: others))
     }
 
-    private mutating func readAnswer(_ bytes: Span<UInt8>) throws(JSONFault) -> SentAnswer? {
+    private mutating func readAnswer(_ bytes: Span<UInt8>, into answers: inout [SentAnswer]) throws(JSONFault) {
         let own = ReportField.question.mask | ReportField.value.mask
         var object = try scanner.open(bytes)
         var seen: ReportField.Mask = 0
@@ -217,8 +217,8 @@ public struct ReportDecoder: Sendable {
         place.field = nil
         require(.question, seen)
         require(.value, seen)
-        guard let question, let value else { return nil }
-        return SentAnswer(question: question, value: value)
+        guard let question, let value else { return }
+        answers.append(SentAnswer(question: question, value: value))
     }
 
     // MARK: Fields
