@@ -145,7 +145,7 @@ let package = Package(
         .executableTarget(
             name: "homeward",
             dependencies: [
-                "HomewardDaemon",
+                "HomewardDaemon", "Simulation", "Clinical", "Formats",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

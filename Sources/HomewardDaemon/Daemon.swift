@@ -34,7 +34,7 @@ struct Daemon {
                 reasons: RefusalReason.allCases.map(\.rawValue), alertClasses: AlertClass.allCases.map(\.rawValue),
                 severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
         let configuration = loaded.configuration
-        let queue = PostgresDeliveryQueue(loaded.database)
+        let queue = try PostgresDeliveryQueue(loaded.database)
         let commit = CommitControl(onOutbox: { queue.wake() })
         let packs = loaded.packs
         let store = PostgresCommitStore(loaded.database) { entries, version in
@@ -64,7 +64,7 @@ struct Daemon {
     }
 
     func run() async throws {
-        let http = try webServices()
+        let http = webServers()
         let reload = Reload(loaded: loaded, commit: pipeline.commit, notification: notification, logger: logger)
         let watchdog = Watchdog(
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
@@ -87,12 +87,16 @@ struct Daemon {
         notification.stopping()
     }
 
-    private func webServices() throws -> [any Service] {
+    private func webServers() -> [any Service] {
         let subscriber = pipeline.subscriber
         let probe = probe
-        let configuration = loaded.configuration
-        return WebListeners.services(
-            configuration, page: MetricsPage([instruments]),
+        let http = loaded.configuration.http
+        let metrics = loaded.configuration.metrics
+        return WebServer.servers(
+            http: .init(
+                host: http.host, port: Int(http.port),
+                tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
+            metrics: .init(host: metrics.host, port: Int(metrics.port)), page: MetricsPage([instruments]),
             readiness: {
                 Readiness(broker: subscriber.isConnected, database: probe.isConnected, others: probe.problems)
             }, logger: Logger(label: "http"))

@@ -26,7 +26,7 @@ import Testing
             "Alerting", "Clinical", "CLinux", "Cryptography", "Delivery", "Documents", "Formats", "Ingestion",
             "Instruments", "MQTTClient", "PostgresStore", "Registry", "RingBuffer", "Simulation", "WebApp",
         ],
-        "homeward": ["HomewardDaemon"],
+        "homeward": ["HomewardDaemon", "Simulation", "Clinical", "Formats"],
         "Benchmarks": ["RingBuffer", "Formats", "Clinical", "CLinux", "CAllocationCounter"],
     ]
 
