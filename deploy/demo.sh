@@ -105,12 +105,12 @@ simulate() {
 
 start_readers() {
     simulate ward --patients "$patients" --scenario mixed --site ward --rate "$rate"
-    simulate weights --from deploy/demo/weights.csv --site demo --time-column Date --shift-to now \
-        --column kind=weight,unit=kg,value=WeightKg,digits=1 --device-column Id --device-prefix fitbit-
+    simulate weights --from deploy/demo/weights.csv --site demo --time-column Date --shift-to-now \
+        --column kind=weight,unit=kg,value=WeightKg,digits=1 --device fitbit- --device-column Id
     local number
     for number in 001 005; do
         simulate "glucose-$number" --from "deploy/demo/glucose-$number.csv" --site demo --time-column Time \
-            --shift-to now --column kind=glucose,unit=mg/dL,value=CGM,digits=0 --device "glucose-$number"
+            --shift-to-now --column kind=glucose,unit=mg/dL,value=CGM,digits=0 --device "glucose-$number"
     done
 }
 
@@ -129,6 +129,7 @@ publish_faults() {
 }
 
 explain() {
+    # shellcheck disable=SC2016 # the reader's shell expands them
     local now='$(date -u +%Y-%m-%dT%H:%M:%SZ)' id='try-$(date +%s)'
     cat <<TEXT
 
@@ -187,18 +188,16 @@ show_figures() {
 }
 
 # Alerts that are new or got worse since the last look, as a care manager would read them.
-: "${alerts_shown:=}"
+alerts_shown='' red_ink='' plain_ink=''
+if [ -t 1 ]; then red_ink=$'\033[31m' plain_ink=$'\033[0m'; fi
 show_alerts() {
     local row
     while IFS= read -r row; do
         case $alerts_shown in *"<$row>"*) continue ;; esac
         alerts_shown+="<$row>"
         IFS='|' read -r _ severity class subject summary <<<"$row"
-        case $severity in
-            red) printf '  \033[31m%-5s\033[0m' "$severity" ;;
-            *) printf '  \033[33m%-5s\033[0m' "$severity" ;;
-        esac
-        printf ' %-9s %-10s %s\n' "$class" "$subject" "$summary"
+        if [ "$severity" = red ]; then printf '%s' "$red_ink"; fi
+        printf '  %-5s%s %-9s %-10s %s\n' "$severity" "$plain_ink" "$class" "$subject" "$summary"
     done < <(query "
         select alert_id, severity, class, coalesce(patient, device, site, 'homeward'),
                translate(summary, E'\n\r|', '   ')

@@ -174,7 +174,12 @@ final class ReaderSession {
                 return
             }
             underWay[packet] = key
-            if entry.attempts == 0 { summary.published += 1 } else { summary.resent += 1 }
+            if entry.attempts == 0 {
+                summary.published += 1
+                summary.publishing = now - began
+            } else {
+                summary.resent += 1
+            }
             outbox.sent(key, now: now)
             progressed(now)
         }

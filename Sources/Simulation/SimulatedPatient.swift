@@ -118,7 +118,8 @@ public struct SimulatedPatient: Sendable {
             .glucose: random.pick(
                 [(UCUMUnit.millimolesPerLitre, 70), (.milligramsPerDecilitre, 30)], otherwise: .millimolesPerLitre),
             .ketones: .millimolesPerLitre,
-            .peakFlow: random.pick([(UCUMUnit.litresPerMinute, 95), (.litresPerSecond, 5)], otherwise: .litresPerMinute),
+            .peakFlow: random.pick(
+                [(UCUMUnit.litresPerMinute, 95), (.litresPerSecond, 5)], otherwise: .litresPerMinute),
             .steps: .steps,
             .oxygen: .litresPerMinute,
         ]

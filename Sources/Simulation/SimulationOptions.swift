@@ -34,7 +34,8 @@ public struct WardOptions: Sendable, Hashable {
     public func registryYAML(site: String, webhook: String? = nil) -> String {
         SimulatedWard(
             patients: patients, scenario: scenario, seed: seed, start: Instant(microseconds: 0), site: site
-        ).registryYAML(site: site, timeZone: timeZone.identifier == "GMT" ? "UTC" : timeZone.identifier, webhook: webhook)
+        ).registryYAML(
+            site: site, timeZone: timeZone.identifier == "GMT" ? "UTC" : timeZone.identifier, webhook: webhook)
     }
 }
 

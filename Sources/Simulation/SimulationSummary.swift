@@ -29,8 +29,10 @@ public struct SimulationSummary: Sendable {
     public internal(set) var brokerUnavailable = false
     /// Ended by Ctrl-C.
     public internal(set) var interrupted = false
-    /// From the first to the last sending, or receipt.
+    /// From the first connection to the last sending or receipt.
     public internal(set) var elapsed = Interval(microseconds: 0)
+    /// From the first connection to the last new report.
+    var publishing = Interval(microseconds: 0)
     var latency = LatencyHistogram()
 
     public init() {}
@@ -38,7 +40,8 @@ public struct SimulationSummary: Sendable {
     /// 0, or 69 where the broker was not there.
     public var exitStatus: Int32 { brokerUnavailable ? 69 : 0 }
 
-    public var reportsPerSecond: Double { elapsed.seconds > 0 ? Double(published) / elapsed.seconds : 0 }
+    /// New reports a second while there were any; the wait for the last receipts is not in it.
+    public var reportsPerSecond: Double { publishing.seconds > 0 ? Double(published) / publishing.seconds : 0 }
 
     /// Milliseconds from the first sending to the receipt; nil without receipts.
     public func receiptLatency(quantile: Double) -> Double? { latency.milliseconds(quantile: quantile) }
@@ -58,6 +61,7 @@ public struct SimulationSummary: Sendable {
         brokerUnavailable = brokerUnavailable || other.brokerUnavailable
         interrupted = interrupted || other.interrupted
         elapsed = max(elapsed, other.elapsed)
+        publishing = max(publishing, other.publishing)
         latency.merge(other.latency)
     }
 

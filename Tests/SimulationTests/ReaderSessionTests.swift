@@ -118,7 +118,8 @@ private func session(
         let link = MemoryLink(clock: ManualClock())
         let summary = try session([report(1), report(2)], link).run()
         #expect(link.filters == ["homeward/v1/ward/sim-00001/receipt"])
-        #expect(link.reports.map(\.topic) == ["homeward/v1/ward/sim-00001/report", "homeward/v1/ward/sim-00001/report"])
+        #expect(
+            link.reports.map(\.topic) == ["homeward/v1/ward/sim-00001/report", "homeward/v1/ward/sim-00001/report"])
         #expect(summary.published == 2 && summary.resent == 0 && summary.withoutReceipt == 0)
         #expect(summary.outcomes == ["stored": 2] && summary.exitStatus == 0)
         let states = link.statuses.map { String(decoding: $0.payload, as: UTF8.self).prefix(18) }
@@ -220,8 +221,9 @@ private func session(
         link.answer = { id, _ in
             switch id {
             case "r-1": "{\"id\":\"r-1\",\"outcome\":\"quarantined\",\"reason\":\"too-old\"}"
-            case "r-2": "{\"id\":\"r-2\",\"outcome\":\"stored\",\"refused\":[{\"reading\":0,\"kind\":\"spo2\","
-                + "\"reason\":\"implausible\"}],\"repeat_after_minutes\":30}"
+            case "r-2":
+                "{\"id\":\"r-2\",\"outcome\":\"stored\",\"refused\":[{\"reading\":0,\"kind\":\"spo2\","
+                    + "\"reason\":\"implausible\"}],\"repeat_after_minutes\":30}"
             default: "{\"id\":\"\(id)\",\"outcome\":\"stored\"}"
             }
         }

@@ -71,7 +71,7 @@ private func reports(_ count: Int, of ward: SimulatedWard) -> [SimulatedReport] 
     }
 
     @Test func everythingThatReadersDoHappens() {
-        let all = reports(40_000, of: ward(200, .stable))
+        let all = reports(20_000, of: ward(150, .stable))
         let readings = all.flatMap(\.readings)
         let units = Set(readings.compactMap { $0.unit?.known })
         #expect(
@@ -114,10 +114,12 @@ struct Believable: Sendable, CustomTestStringConvertible {
         Believable(kind: .steps, all: 0...13_000, most: 300...11_000),
     ]
 
+    /// 100 patients for 50 days.
+    private static let stable = reports(20_000, of: ward(100, .stable)).flatMap(\.readings)
+
     @Test(arguments: table)
     func stableValuesAreBelievable(row: Believable) {
-        let values = reports(40_000, of: ward(300, .stable)).flatMap(\.readings)
-            .filter { $0.kind.known == row.kind }.compactMap(canonical)
+        let values = Self.stable.filter { $0.kind.known == row.kind }.compactMap(canonical)
         #expect(values.count > 500)
         let lowest = values.min() ?? .nan
         let highest = values.max() ?? .nan
@@ -131,11 +133,11 @@ struct Believable: Sendable, CustomTestStringConvertible {
     /// the low SpO2 of cold fingers.
     @Test(arguments: [1, 2, 3] as [UInt64])
     func stablePatientsRarelyCrossAnImmediateLimit(seed: UInt64) {
-        let ward = ward(300, .stable, seed: seed)
+        let ward = ward(150, .stable, seed: seed)
         let patients = Dictionary(uniqueKeysWithValues: ward.patients.map { ($0.device, $0) })
         var beyond = 0
         var count = 0
-        for report in reports(40_000, of: ward) {
+        for report in reports(15_000, of: ward) {
             guard let patient = patients[report.device] else { continue }
             for reading in report.readings {
                 count += 1

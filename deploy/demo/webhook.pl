@@ -9,6 +9,7 @@ use IO::Socket::INET;
 
 my $port = shift // die "usage: webhook.pl PORT\n";
 $| = 1;
+$SIG{TERM} = sub { exit 0 };
 my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 64, ReuseAddr => 1)
     or die "can't listen on 127.0.0.1:$port: $!\n";
 
