@@ -1,9 +1,9 @@
-import ArgumentParser
+public import ArgumentParser
 import Clinical
 import Formats
 import Foundation
 import HomewardDaemon
-import Simulation
+public import Simulation
 
 struct SimulateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -55,7 +55,9 @@ struct SimulateCommand: ParsableCommand {
     @Option(name: .customLong("from"), help: ArgumentHelp("Recorded data to play.", valueName: "FILE.csv"))
     var recording: String?
 
-    @Option(help: ArgumentHelp("kind=KIND,unit=UNIT,value=COLUMN, for each kind.", valueName: "MAPPING"))
+    @Option(
+        help: ArgumentHelp("kind=KIND,unit=UNIT,value=COLUMN, for each kind.", valueName: "MAPPING"),
+        transform: { try RecordedColumn(argument: $0) })
     var column: [RecordedColumn] = []
 
     @Option(help: "The column of the times.")
@@ -128,8 +130,6 @@ struct SimulateCommand: ParsableCommand {
 }
 
 extension Scenario: ExpressibleByArgument {}
-
-extension RecordedColumn: ExpressibleByArgument {}
 
 /// `now`, or a time.
 struct ShiftTarget: ExpressibleByArgument {
