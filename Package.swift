@@ -114,7 +114,7 @@ let package = Package(
         .target(
             name: "WebApp",
             dependencies: [
-                "Instruments",
+                "Formats", "Instruments",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),

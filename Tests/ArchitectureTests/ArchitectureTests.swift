@@ -20,7 +20,7 @@ import Testing
             "Cryptography",
         ],
         "Delivery": ["CCurl", "CLinux", "Alerting", "Clinical", "Cryptography", "Formats", "Instruments", "RingBuffer"],
-        "WebApp": ["Instruments"],
+        "WebApp": ["Formats", "Instruments"],
         "Simulation": ["MQTTClient", "CLinux", "Clinical", "Formats", "Registry", "Documents"],
         "HomewardDaemon": [
             "Alerting", "Clinical", "CLinux", "Cryptography", "Delivery", "Documents", "Formats", "Ingestion",

@@ -240,7 +240,7 @@ public final class PrivatePostgres: Sendable {
         }
         var arguments = unsafe command.map { unsafe strdup($0) }
         unsafe arguments.append(nil)
-        defer { for unsafeargument in unsafe arguments { unsafe free(argument) } }
+        defer { for index in command.indices { unsafe free(arguments[index]) } }
         var process = pid_t()
         let error = unsafe posix_spawn(&process, command[0], &actions, nil, arguments, environ)
         guard error == 0 else { throw Failure(description: "\(command[0]): errno \(error)") }
