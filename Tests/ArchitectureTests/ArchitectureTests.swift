@@ -19,7 +19,7 @@ import Testing
             "CPQ", "CLinux", "Ingestion", "Alerting", "Clinical", "Registry", "Documents", "Formats", "Instruments",
             "Cryptography",
         ],
-        "Delivery": ["CCurl", "CLinux", "Alerting", "Clinical", "Cryptography", "Formats", "Instruments", "RingBuffer"],
+        "Delivery": ["CCurl", "CLinux", "Alerting", "Clinical", "Cryptography", "Formats", "Instruments", "Registry"],
         "WebApp": ["Formats", "Instruments"],
         "Simulation": ["MQTTClient", "CLinux", "Clinical", "Formats", "Registry", "Documents"],
         "HomewardDaemon": [

@@ -112,7 +112,9 @@ import Testing
         try reader.publish(Payload.report("c", readings: #"{"kind":"spo2","value":96,"unit":"%"}"#))
         // Flagged retained only for who subscribes after it was published.
         _ = stack.stopDaemon()
+        stack.broker.stop()
         try stack.broker.forgetSessions()
+        try stack.broker.start()
         var late = try TestReader(port: stack.broker.port)
         try late.publish(Payload.report("old"), retained: true)
         try stack.startReadyDaemon()
@@ -160,8 +162,7 @@ import Testing
         """.write(to: more, atomically: true, encoding: .utf8)
         try stack.expectSuccess(stack.run("enrol", "--config", stack.configurationFile.path, more.path))
         try reader.publish(Payload.report("a"))
-        let receipt = try reader.receipted("a")
-        #expect(TestReader.member("outcome", of: receipt) == "stored")
+        #expect(eventually { reader.hasReceipt(of: "a", outcome: "stored") })
     }
 
     @Test func `SIGTERM drains, acknowledges and exits 0; nothing comes again`() throws {
@@ -169,7 +170,11 @@ import Testing
         try stack.startReadyDaemon()
         var reader = try TestReader(port: stack.broker.port)
         for number in 0..<500 { while !reader.send(Payload.report("s\(number)")) { reader.serve() } }
-        #expect(eventually { (stack.metric("homeward_reports_received_total") ?? 0) > 0 })
+        #expect(
+            eventually {
+                reader.serve()
+                return (stack.metric("homeward_reports_received_total") ?? 0) > 0
+            })
         #expect(stack.stopDaemon() == 0)
         try stack.startReadyDaemon()
         _ = reader.receipt(of: "s499")

@@ -53,6 +53,12 @@ struct TestReader: ~Copyable {
         _ = turn(until: { true }, { _ in })
     }
 
+    /// Whether a receipt of that outcome has come by now.
+    mutating func hasReceipt(of id: String, outcome: String) -> Bool {
+        serve()
+        return receipts[id, default: []].contains { Self.member("outcome", of: $0) == outcome }
+    }
+
     /// The first receipt of a report, waited for; throws when none comes.
     mutating func receipted(_ id: String, within limit: Duration = .seconds(20)) throws -> String {
         guard let receipt = receipt(of: id, within: limit) else {
