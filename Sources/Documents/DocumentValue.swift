@@ -1,4 +1,5 @@
 import Clinical
+import Formats
 
 /// Where problems go while a value is read, and how its place is called in them.
 struct DocumentContext {
@@ -14,8 +15,8 @@ struct DocumentContext {
         self.quotesValues = quotesValues
     }
 
-    func report(_ message: String, at node: DocumentNode) {
-        problems.add(path.isEmpty ? message : "\(path): \(message)", at: node)
+    func report(_ message: String, at node: DocumentNode, isNotice: Bool = false) {
+        problems.add(path.isEmpty ? message : "\(path): \(message)", at: node, isNotice: isNotice)
     }
 
     func reportMismatch(_ expected: String, at node: DocumentNode) {
@@ -173,6 +174,16 @@ extension DocumentValue where Value == CalendarDate {
     }
 }
 
+extension DocumentValue where Value == Instant {
+    /// RFC 3339 with a zone.
+    static var instant: DocumentValue {
+        DocumentValue(expected: "a time with its zone such as 2026-01-01T00:00:00Z") { content in
+            guard case .string(let text, _) = content else { return nil }
+            return RFC3339.parse(text)
+        }
+    }
+}
+
 extension DocumentValue where Value == Identifier {
     /// A code: 1 to 64 of `[A-Za-z0-9_-]`.
     static var identifier: DocumentValue {
@@ -225,8 +236,7 @@ extension DocumentValue {
     }
 
     /// A mapping with keys of its own (`baselines`): each name with its line and what `element` reads of its value.
-    static func names<Element>(of element: DocumentValue<Element>) -> DocumentValue<[NamedValue<Element>]>
-    where Value == [NamedValue<Element>] {
+    static func names<Element>(of element: DocumentValue<Element>) -> DocumentValue<[NamedValue<Element>]> {
         DocumentValue<[NamedValue<Element>]> { node, context in
             guard case .mapping(let fields) = node.content else {
                 context.reportMismatch("a mapping", at: node)

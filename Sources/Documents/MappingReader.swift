@@ -18,7 +18,7 @@ final class MappingReader {
     /// The value of `key`; nil when it is absent, and when it is wrong, which is reported.
     func optional<Value>(_ key: String, _ type: DocumentValue<Value>) -> Value? {
         guard let value = self[key] else { return nil }
-        return type.read(value, contextOf(key))
+        return type.read(value, context(of: key))
     }
 
     /// The value of `key`; nil when it is wrong or absent, both of which are reported.
@@ -27,7 +27,7 @@ final class MappingReader {
             context.problems.add("\(pathOf(key)) is missing", at: node)
             return nil
         }
-        return type.read(value, contextOf(key))
+        return type.read(value, context(of: key))
     }
 
     /// The value of `key` as it stands; nil when it is absent or null. Marks the key as known.
@@ -37,9 +37,17 @@ final class MappingReader {
         return value
     }
 
+    /// Whether `[]` stands at `key`.
+    func isEmptyList(_ key: String) -> Bool { self[key]?.content == .list([]) }
+
     /// Reports `message` at the line of `key`, or at the mapping's own where the key is absent.
     func report(_ message: String, at key: String) {
-        contextOf(key).report(message, at: fields[key]?.value ?? node)
+        context(of: key).report(message, at: fields[key]?.value ?? node)
+    }
+
+    /// Tells `message` as a notice, which refuses nothing.
+    func note(_ message: String, at key: String) {
+        context(of: key).report(message, at: fields[key]?.value ?? node, isNotice: true)
     }
 
     /// Reports `message` about the mapping as a whole.
@@ -49,7 +57,7 @@ final class MappingReader {
         for field in order where !known.contains(field.name) {
             let nearest = NearestName.nearest(to: field.name, among: known)
             let hint = nearest.map { "; the nearest known key is \"\($0)\"" } ?? ""
-            let place = DocumentNode(file: node.file, line: field.line, content: .null)
+            let place = DocumentNode(file: field.value.file, line: field.line, content: .null)
             let path = pathOf(DocumentNode.excerpt(of: field.name))
             context.problems.add("unknown key \"\(path)\"\(hint)", at: place)
         }
@@ -57,7 +65,7 @@ final class MappingReader {
 
     private func pathOf(_ key: String) -> String { context.path.isEmpty ? key : "\(context.path).\(key)" }
 
-    private func contextOf(_ key: String) -> DocumentContext {
+    func context(of key: String) -> DocumentContext {
         var inner = context
         inner.path = pathOf(key)
         return inner

@@ -104,19 +104,23 @@ extension JSONScanner {
     }
 
     private mutating func digits(_ bytes: Span<UInt8>, into number: inout JSONNumber, isFraction: Bool) {
+        var index = index
+        var mantissa = number.mantissa
         while index < bytes.count {
             let digit = bytes[index] &- UInt8(ascii: "0")
-            guard digit <= 9 else { return }
+            guard digit <= 9 else { break }
             index += 1
             // Below 10^18 one more digit still makes less than 10^19, which a UInt64 holds.
-            if number.mantissa < 1_000_000_000_000_000_000 {
-                number.mantissa = number.mantissa &* 10 &+ UInt64(digit)
+            if mantissa < 1_000_000_000_000_000_000 {
+                mantissa = mantissa &* 10 &+ UInt64(digit)
                 if isFraction { number.exponent -= 1 }
             } else {
                 if digit != 0 { number.isExact = false }
                 if !isFraction { number.exponent += 1 }
             }
         }
+        number.mantissa = mantissa
+        self.index = index
     }
 
     private mutating func exponent(_ bytes: Span<UInt8>) throws(JSONFault) -> Int {

@@ -1,12 +1,21 @@
 extension JSONScanner {
     /// Reads the string whose opening quote is at `index`.
+    @inline(__always)
     mutating func string(_ bytes: Span<UInt8>) throws(JSONFault) -> Text {
         let start = index + 1
-        index = start
+        let end = JSONString.endOfPlain(bytes, from: start)
+        if end < bytes.count, bytes[end] == UInt8(ascii: "\"") {
+            index = end + 1
+            return Text(start: start, end: end, hasEscapes: false)
+        }
+        return try longString(bytes, from: start)
+    }
+
+    /// The string whose bytes begin at `start`, with whatever it holds.
+    mutating func longString(_ bytes: Span<UInt8>, from start: Int) throws(JSONFault) -> Text {
         var hasEscapes = false
-        while true {
-            index = JSONString.endOfPlain(bytes, from: index)
-            guard index < bytes.count else { throw JSONFault(.unexpectedEnd, at: bytes.count) }
+        index = JSONString.endOfPlain(bytes, from: start)
+        while index < bytes.count {
             switch bytes[index] {
             case UInt8(ascii: "\""):
                 let text = Text(start: start, end: index, hasEscapes: hasEscapes)
@@ -22,7 +31,9 @@ extension JSONScanner {
                 guard length > 0 else { throw JSONFault(.invalidUTF8, at: index) }
                 index += length
             }
+            index = JSONString.endOfPlain(bytes, from: index)
         }
+        throw JSONFault(.unexpectedEnd, at: bytes.count)
     }
 
     private mutating func escape(_ bytes: Span<UInt8>) throws(JSONFault) {
@@ -58,6 +69,7 @@ extension JSONScanner {
 enum JSONString {
     /// The first offset from `start` on whose byte is a quote, a backslash, a control character or not ASCII; the
     /// count of bytes when there is none.
+    @inline(__always)
     static func endOfPlain(_ bytes: Span<UInt8>, from start: Int) -> Int {
         var index = start
         let raw = unsafe bytes.bytes

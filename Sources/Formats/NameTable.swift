@@ -17,6 +17,7 @@ struct NameTable<Entry: Sendable>: Sendable {
 
         init() { count = 0 }
 
+        @inline(__always)
         init?(_ bytes: Span<UInt8>) {
             let raw = unsafe bytes.bytes
             count = bytes.count

@@ -84,6 +84,7 @@ public enum RFC3339 {
     /// 9999-12-31T23:59:59.999999Z
     static let latest = Instant(microseconds: 253_402_300_799_999_999)
 
+    @inline(__always)
     private static func number(_ bytes: Span<UInt8>, at start: Int, count: Int) -> Int? {
         guard start + count <= bytes.count else { return nil }
         var value = 0

@@ -120,7 +120,7 @@ public struct ReportDecoder: Sendable {
         guard var array = try optionalArray(bytes) else { return }
         place = ContentFault.Place(list: .readings)
         while try scanner.nextElement(bytes, in: &array) {
-            if try isEntry(bytes), let reading = try readReading(bytes) { report.readings.append(reading) }
+            if try isEntry(bytes) { try readReading(bytes, into: &report.readings) }
             place.index += 1
             place.field = nil
         }
@@ -131,7 +131,7 @@ public struct ReportDecoder: Sendable {
         guard var array = try optionalArray(bytes) else { return }
         place = ContentFault.Place(list: .answers)
         while try scanner.nextElement(bytes, in: &array) {
-            if try isEntry(bytes), let answer = try readAnswer(bytes) { report.answers.append(answer) }
+            if try isEntry(bytes) { try readAnswer(bytes, into: &report.answers) }
             place.index += 1
             place.field = nil
         }
@@ -154,7 +154,7 @@ public struct ReportDecoder: Sendable {
         return false
     }
 
-    private mutating func readReading(_ bytes: Span<UInt8>) throws(JSONFault) -> SentReading? {
+    private mutating func readReading(_ bytes: Span<UInt8>, into readings: inout [SentReading]) throws(JSONFault) {
         let own = ReportField.kind.mask | ReportField.value.mask | ReportField.unit.mask | ReportField.flags.mask
         var object = try scanner.open(bytes)
         var seen: ReportField.Mask = 0
@@ -170,7 +170,9 @@ public struct ReportDecoder: Sendable {
             case .kind:
                 if let text = try text(bytes) {
                     kind =
-                        scanner.find(text, bytes, in: kinds).map { .known($0) }
+                        (text.hasEscapes
+                        ? scanner.findUnescaped(text, bytes, in: kinds) : kinds.find(bytes.extracting(text.range))).map
+                    { .known($0) }
                         ?? .unknown(scanner.copy(text, bytes))
                 }
             case .value:
@@ -178,7 +180,9 @@ public struct ReportDecoder: Sendable {
             case .unit:
                 if try !skipNull(bytes), let text = try text(bytes) {
                     unit =
-                        scanner.find(text, bytes, in: units).map { .known($0) }
+                        (text.hasEscapes
+                        ? scanner.findUnescaped(text, bytes, in: units) : units.find(bytes.extracting(text.range))).map
+                    { .known($0) }
                         ?? .unknown(scanner.copy(text, bytes))
                 }
             case .flags:
@@ -189,11 +193,11 @@ public struct ReportDecoder: Sendable {
         place.field = nil
         require(.kind, seen)
         require(.value, seen)
-        guard let kind, let value else { return nil }
-        return SentReading(kind: kind, value: value, unit: unit, flags: known, otherFlags: others)
+        guard let kind, let value else { return }
+        readings.append(SentReading(kind: kind, value: value, unit: unit, flags: known, otherFlags: others))
     }
 
-    private mutating func readAnswer(_ bytes: Span<UInt8>) throws(JSONFault) -> SentAnswer? {
+    private mutating func readAnswer(_ bytes: Span<UInt8>, into answers: inout [SentAnswer]) throws(JSONFault) {
         let own = ReportField.question.mask | ReportField.value.mask
         var object = try scanner.open(bytes)
         var seen: ReportField.Mask = 0
@@ -206,7 +210,9 @@ public struct ReportDecoder: Sendable {
             case .question:
                 if let text = try text(bytes) {
                     question =
-                        scanner.find(text, bytes, in: questions).map { .known($0) }
+                        (text.hasEscapes
+                        ? scanner.findUnescaped(text, bytes, in: questions)
+                        : questions.find(bytes.extracting(text.range))).map { .known($0) }
                         ?? .unknown(scanner.copy(text, bytes))
                 }
             case .value:
@@ -217,8 +223,8 @@ public struct ReportDecoder: Sendable {
         place.field = nil
         require(.question, seen)
         require(.value, seen)
-        guard let question, let value else { return nil }
-        return SentAnswer(question: question, value: value)
+        guard let question, let value else { return }
+        answers.append(SentAnswer(question: question, value: value))
     }
 
     // MARK: Fields
@@ -231,7 +237,10 @@ public struct ReportDecoder: Sendable {
     private mutating func knownField(
         _ name: JSONScanner.Text, _ bytes: Span<UInt8>, among own: ReportField.Mask, seen: inout ReportField.Mask
     ) throws(JSONFault) -> ReportField? {
-        guard let field = scanner.find(name, bytes, in: fields), own & field.mask != 0 else {
+        let known =
+            name.hasEscapes
+            ? scanner.findUnescaped(name, bytes, in: fields) : fields.find(bytes.extracting(name.range))
+        guard let field = known, own & field.mask != 0 else {
             scanner.remember(name, bytes)
             try scanner.skipValue(bytes)
             return nil
@@ -361,7 +370,10 @@ public struct ReportDecoder: Sendable {
         guard var array = try optionalArray(bytes) else { return }
         while try scanner.nextElement(bytes, in: &array) {
             guard let text = try text(bytes) else { continue }
-            if let flag = scanner.find(text, bytes, in: flags) {
+            if let flag =
+                (text.hasEscapes
+                    ? scanner.findUnescaped(text, bytes, in: flags) : flags.find(bytes.extracting(text.range)))
+            {
                 if flag != .clockCorrected { known.insert(flag) }
             } else {
                 others.append(scanner.copy(text, bytes))

@@ -17,6 +17,7 @@ struct SipHash128 {
     }
 
     /// Takes the eight bytes of `word`, lowest first.
+    @inline(__always)
     mutating func append(_ word: UInt64) {
         let shift = (count & 7) * 8
         if shift == 0 {
@@ -49,6 +50,7 @@ struct SipHash128 {
         return (first, v0 ^ v1 ^ v2 ^ v3)
     }
 
+    @inline(__always)
     private mutating func compress(_ word: UInt64) {
         v3 ^= word
         round()
@@ -56,6 +58,7 @@ struct SipHash128 {
         v0 ^= word
     }
 
+    @inline(__always)
     private mutating func round() {
         v0 = v0 &+ v1
         v2 = v2 &+ v3

@@ -70,7 +70,7 @@ struct Pipeline: Service {
     }
 
     private func start(
-        whenDone: @escaping @Sendable (GatedSubscriber<RingInbox>.Outcome) -> Void
+        whenDone: @escaping @Sendable (SubscriberOutcome) -> Void
     ) {
         let ring = ends.take()
         let decoder = Handoff(ring.decoder)
@@ -128,6 +128,8 @@ struct BrokerObserver: Sendable {
             logger.error("broker refused the subscription", metadata: ["code": "\(code)"])
         case .sessionTakenOver:
             logger.error("another client took over our session: is a second instance running?")
+        case .sessionContested:
+            logger.error("the broker accepts and closes at once: is a second instance running under our client id?")
         case .heldTooLong:
             logger.warning("reports are not durable in time: the broker's connection is closed until they are")
         case .publicationsRefused(let code, let count):

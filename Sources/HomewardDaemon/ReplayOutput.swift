@@ -2,6 +2,7 @@ import Alerting
 import Clinical
 import Formats
 import Ingestion
+import Registry
 
 /// The lines that `replay` prints for one message.
 enum ReplayOutput {

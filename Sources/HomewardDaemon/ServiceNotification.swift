@@ -1,30 +1,29 @@
+import CLinux
 import Foundation
 import Glibc
 
 /// systemd's notification protocol (sd_notify(3)): one datagram to the socket that it names in the environment.
 ///
 /// Twenty lines instead of libsystemd, which would be one more library in the daemon's address space.
-public struct ServiceNotification: Sendable {
+struct ServiceNotification: Sendable {
     private let path: String?
     /// How often systemd wants to hear from us; nil without a watchdog.
-    public let watchdogInterval: Duration?
+    let watchdogInterval: Duration?
 
-    public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
+    init(environment: [String: String] = ProcessInfo.processInfo.environment) {
         path = environment["NOTIFY_SOCKET"]
         let meant = environment["WATCHDOG_PID"].map { $0 == String(getpid()) } ?? true
         watchdogInterval =
             meant ? environment["WATCHDOG_USEC"].flatMap(Int64.init).map { .microseconds($0) } : nil
     }
 
-    public func ready() { send("READY=1") }
-    public func reloading() {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        send("RELOADING=1\nMONOTONIC_USEC=\(Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000)")
+    func ready() { send("READY=1") }
+    func reloading() {
+        send("RELOADING=1\nMONOTONIC_USEC=\(linux_monotonic_nanoseconds() / 1000)")
     }
-    public func stopping() { send("STOPPING=1") }
-    public func alive() { send("WATCHDOG=1") }
-    public func status(_ words: String) { send("STATUS=\(words)") }
+    func stopping() { send("STOPPING=1") }
+    func alive() { send("WATCHDOG=1") }
+    func status(_ words: String) { send("STATUS=\(words)") }
 
     /// Without a socket it does nothing; a failure is systemd's to notice.
     private func send(_ text: String) {
@@ -44,7 +43,7 @@ public struct ServiceNotification: Sendable {
         let message = Array(text.utf8)
         unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                _ = unsafe sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL.rawValue), generic, length)
+                _ = unsafe sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), generic, length)
             }
         }
     }

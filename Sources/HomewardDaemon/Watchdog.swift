@@ -15,7 +15,7 @@ struct Watchdog: Service {
             try? await gracefulShutdown()
             return
         }
-        try await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             var decoded = -1
             var beats = -1
             while !Task.isCancelled {

@@ -137,7 +137,8 @@ public struct BatchProcessor {
         }
         for refused in draft.refused {
             guard let device = registry.devices[refused.key.device],
-                let patient = device.presentOrLastPatient(at: refused.takenAt)
+                // By our clock: the report's own time is what is in doubt.
+                let patient = device.presentOrLastPatient(at: refused.receivedAt)
             else { continue }
             let plan = plans.plan(for: patient, in: registry)
             let site = registry.patients[patient]?.site

@@ -59,7 +59,10 @@ struct Draft {
         case .unreadable(let reason, let detail):
             quarantine(&candidate, reason, detail: detail)
         case .unknownDevice(let reason):
-            quarantine(&candidate, reason, detail: "no such device at this site")
+            quarantine(
+                &candidate, reason,
+                detail: reason == .retained
+                    ? "flagged retained and not stored before" : "no such device at this site")
         case .refused(let reason, let key, let detail):
             guard settleKnown(&candidate, key, verdicts[key]) == false else { return }
             quarantine(&candidate, reason, detail: detail)

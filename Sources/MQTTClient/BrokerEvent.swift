@@ -14,8 +14,11 @@ public enum BrokerEvent: Hashable, Sendable {
     /// At least one filter was refused, or granted at QoS 0. Asked again with back-off.
     case subscriptionRefused(ReasonCode)
     case disconnected(Client, MQTTError)
-    /// Another client connected under our client id.
+    /// Another client connected under our client id, says the broker.
     case sessionTakenOver
+    /// The broker accepts us and soon closes without a word, again and again: probably another client under our id,
+    /// which Mosquitto does not tell.
+    case sessionContested
     /// What was read was not durable within the hold limit: the connection is closed without acknowledging, and stays
     /// off until everything is durable.
     case heldTooLong
@@ -31,6 +34,7 @@ public enum BrokerEvent: Hashable, Sendable {
         case .subscriptionRefused: "subscription-refused"
         case .disconnected: "disconnected"
         case .sessionTakenOver: "session-taken-over"
+        case .sessionContested: "session-contested"
         case .heldTooLong: "held-too-long"
         case .publicationsRefused: "publications-refused"
         }

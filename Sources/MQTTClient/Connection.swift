@@ -41,6 +41,10 @@ struct Connection: ~Copyable {
     private var backoff: Backoff
     private var generator = SystemRandomNumberGenerator()
     private var attempts = 0
+    /// When CONNACK came; nil when not open.
+    private var openedAt: Int64?
+    /// How many connections in a row were open and soon lost again.
+    private var shortLived = 0
     private var connectDeadline: Int64 = 0
     private var nextKeepAlive: Int64 = 0
 
@@ -98,6 +102,7 @@ struct Connection: ~Copyable {
             if let answer = callbacks.connectAnswer {
                 guard answer.code == .success else { throw MQTTError(.connectionRefused, brokerCode: answer.code) }
                 state = .open
+                openedAt = now
                 nextKeepAlive = now.advanced(by: .seconds(1))
                 return answer
             }
@@ -107,21 +112,32 @@ struct Connection: ~Copyable {
         return nil
     }
 
-    /// The connection works as it should: the next loss begins with a short wait again.
-    mutating func provedGood() {
-        backoff.reset()
-        attempts = 0
-    }
+    /// Another client seems to use our id. Mosquitto closes the older connection without saying why (Debian's 2.0.11
+    /// never sends 0x8E), so it is told from connections that are accepted and soon lost, twice in a row.
+    var isContested: Bool { shortLived >= 2 }
 
     /// Drops the connection without a word, with everything that was queued, and sets the time of the next attempt.
-    mutating func lost(now: Int64) {
+    /// Only a connection that stood for a while lets the next loss begin with a short wait again.
+    mutating func lost(_ error: MQTTError, now: Int64) {
+        if let openedAt {
+            if now >= openedAt.advanced(by: settings.backoff.afterTakeover) {
+                shortLived = 0
+                backoff.reset()
+            } else if error.reason == .connectionLost {
+                shortLived += 1
+            }
+            attempts = 0
+        } else {
+            attempts += 1
+        }
+        openedAt = nil
         let takenOver = callbacks.disconnectCode == Int32(ReasonCode.sessionTakenOver.rawValue)
         handle = nil
         callbacks.reset()
         state = .off
-        attempts += 1
         let wait =
-            takenOver ? backoff.nextAfterTakeover(using: &generator) : backoff.next(using: &generator)
+            takenOver || isContested
+            ? backoff.nextAfterTakeover(using: &generator) : backoff.next(using: &generator)
         retryAt = now.advanced(by: wait)
     }
 

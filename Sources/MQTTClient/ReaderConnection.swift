@@ -75,7 +75,7 @@ public struct ReaderConnection: ~Copyable {
             wait(now: start, milliseconds: milliseconds)
             try turn(events: poll[0], now: linux_monotonic_nanoseconds(), body)
         } catch {
-            connection.lost(now: linux_monotonic_nanoseconds())
+            connection.lost(error, now: linux_monotonic_nanoseconds())
             unacknowledged = 0
             awaitsSubscribe = false
             tellMessages(body)
@@ -100,7 +100,6 @@ public struct ReaderConnection: ~Copyable {
             return
         case .opening, .greeting:
             guard let answer = try connection.advance(events: events, now: now) else { return }
-            connection.provedGood()
             body(.connected(sessionPresent: answer.sessionPresent))
             awaitsSubscribe = !filters.isEmpty
             for filter in filters { try connection.subscribe(filter) }

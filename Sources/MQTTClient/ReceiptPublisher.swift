@@ -56,14 +56,13 @@ struct ReceiptPublisher: ~Copyable {
                 try connection.openIfDue(now: now)
             case .opening, .greeting:
                 guard let answer = try connection.advance(events: events, now: now) else { return }
-                connection.provedGood()
                 observer(.connected(.publisher, sessionPresent: answer.sessionPresent))
                 try exchange(events: events, now: now)
             case .open:
                 try exchange(events: events, now: now)
             }
         } catch {
-            connection.lost(now: now)
+            connection.lost(error, now: now)
             sent = 0
             observer(.disconnected(.publisher, error))
         }

@@ -184,7 +184,6 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         } else {
             isSubscribed = true
             subscribeBackoff.reset()
-            subscriber.provedGood()
             observer(.subscribed)
         }
     }
@@ -199,7 +198,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
             observer(.heldTooLong)
         }
         if error.brokerCode == .sessionTakenOver { observer(.sessionTakenOver) }
-        subscriber.lost(now: now)
+        subscriber.lost(error, now: now)
         callbacks.settle()
         phase = .reading
         isDrained = true
@@ -207,6 +206,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         subscribeDeadline = nil
         subscribeAgainAt = nil
         observer(.disconnected(.subscriber, error))
+        if subscriber.isContested { observer(.sessionContested) }
     }
 
     // MARK: Stopping

@@ -10,7 +10,7 @@ public final class PrivateBroker: @unchecked Sendable {
     public let port: UInt16
     public let directory: URL
     private let options: [String]
-    private var process: Process?
+    private var process: pid_t?
 
     /// - Parameters:
     ///   - options: further lines of mosquitto.conf. `{directory}` in them stands for the broker's directory.
@@ -54,17 +54,12 @@ public final class PrivateBroker: @unchecked Sendable {
         if !FileManager.default.fileExists(atPath: log.path(percentEncoded: false)) {
             try Data().write(to: log)
         }
-        let output = try FileHandle(forWritingTo: log)
-        try output.seekToEnd()
-        let broker = Process()
-        broker.executableURL = URL(filePath: "/usr/sbin/mosquitto")
-        broker.arguments = ["-c", configuration.path(percentEncoded: false)]
-        broker.standardError = output
-        broker.standardOutput = output
-        try broker.run()
+        let broker = try Self.spawn(
+            "/usr/sbin/mosquitto", ["-c", configuration.path(percentEncoded: false)],
+            output: log.path(percentEncoded: false))
         process = broker
-        guard eventually(within: .seconds(20), { !broker.isRunning || Self.accepts(port: self.port) }), broker.isRunning
-        else { throw NotStarted(log: self.log) }
+        let answers = eventually { Self.hasExited(broker) || Self.accepts(port: port) }
+        guard answers, !Self.hasExited(broker) else { throw NotStarted(log: self.log) }
     }
 
     /// Orderly: sessions and queues are saved.
@@ -100,18 +95,51 @@ public final class PrivateBroker: @unchecked Sendable {
     }
 
     private func signal(_ number: Int32) {
-        if let process, process.isRunning { _ = Glibc.kill(process.processIdentifier, number) }
+        if let process { _ = Glibc.kill(process, number) }
     }
 
     private func end(_ number: Int32) {
         guard let ending = process else { return }
-        signal(number)
-        ending.waitUntilExit()
+        _ = Glibc.kill(ending, number)
+        _ = waitpid(ending, nil, 0)
         process = nil
     }
 
+    /// Not Foundation's `Process`: its child inherits the signal mask of this thread, and the concurrency pool's
+    /// threads block SIGTERM.
+    private static func spawn(_ program: String, _ arguments: [String], output: String) throws -> pid_t {
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+        unsafe posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_APPEND, 0)
+        unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // Or it would hold open what a client of the test has closed.
+        for descriptor in Int32(3)..<256 { unsafe posix_spawn_file_actions_addclose(&actions, descriptor) }
+        var texts = unsafe ([program] + arguments).map { unsafe strdup($0) }
+        defer { unsafe texts.forEach { unsafe free($0) } }
+        unsafe texts.append(nil)
+        var child = pid_t()
+        let refusal = unsafe posix_spawn(&child, program, &actions, &attributes, texts, environ)
+        guard refusal == 0 else { throw POSIXError(POSIXErrorCode(rawValue: refusal) ?? .ENOENT) }
+        return child
+    }
+
+    /// Looks without taking the exit status.
+    private static func hasExited(_ process: pid_t) -> Bool {
+        var status = unsafe siginfo_t()
+        let result = unsafe waitid(P_PID, id_t(process), &status, WEXITED | WNOHANG | WNOWAIT)
+        return result != 0 || (unsafe status.si_signo) == SIGCHLD
+    }
+
     public static func freePort() throws -> UInt16 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         var address = loopback(port: 0)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -125,7 +153,7 @@ public final class PrivateBroker: @unchecked Sendable {
     }
 
     private static func accepts(port: UInt16) -> Bool {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         var address = loopback(port: port)
         return unsafe withUnsafePointer(to: &address) { pointer in

@@ -1,0 +1,150 @@
+public import Alerting
+public import Clinical
+public import Ingestion
+public import Registry
+
+/// A row of the worklist, as `v_alert` has it.
+public struct AlertRow: Sendable, Hashable {
+    public var episode: Episode
+    public var acknowledgedBy: String?
+    public var resolvedAt: Instant?
+    public var resolvedBy: String?
+}
+
+/// Which alerts; nil takes all.
+public struct AlertFilter: Sendable, Hashable {
+    public var id: AlertID?
+    public var site: Identifier?
+    /// The patient whom the alert is about.
+    public var patient: Identifier?
+    public var alertClass: AlertClass?
+    public var severity: Severity?
+    /// Empty takes all.
+    public var states: Set<AlertState>
+    public var limit: Int
+
+    public init(
+        id: AlertID? = nil, site: Identifier? = nil, patient: Identifier? = nil, alertClass: AlertClass? = nil,
+        severity: Severity? = nil, states: Set<AlertState> = [.open, .acknowledged, .shelved], limit: Int = 1000
+    ) {
+        self.id = id
+        self.site = site
+        self.patient = patient
+        self.alertClass = alertClass
+        self.severity = severity
+        self.states = states
+        self.limit = limit
+    }
+}
+
+/// A row of `v_delivery`.
+public struct DeliveryRow: Sendable, Hashable {
+    public var channel: String
+    public var recipient: String
+    public var state: String
+    public var attempts: Int
+    public var lastError: String?
+    public var sentAt: Instant?
+}
+
+/// Reads alerts for `homeward alerts list|show`. One thread.
+public final class AlertReader {
+    private var connection: PostgresConnection
+
+    // Reds first, then the longest waiting.
+    private static let alerts = Statement(
+        name: "list_alerts",
+        sql: """
+            SELECT id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
+                escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision,
+                acknowledged_by, resolved_at, resolved_by
+            FROM homeward.alert
+            WHERE ($1::uuid IS NULL OR id = $1::uuid) AND ($2::text IS NULL OR site = $2::text)
+                AND ($3::text IS NULL OR (subject_type = 'patient' AND subject = $3::text))
+                AND ($4::text IS NULL OR class = $4::text) AND ($5::text IS NULL OR severity = $5::text)
+                AND (cardinality($6::text[]) = 0 OR state = ANY ($6::text[]))
+            ORDER BY array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id
+            LIMIT $7::int4
+            """)
+    private static let events = Statement(
+        name: "alert_events",
+        sql: """
+            SELECT revision, transition, severity, at, device, report_id, actor, summary, explanation::text
+            FROM homeward.alert_event WHERE alert = $1::uuid ORDER BY revision
+            """)
+    private static let deliveries = Statement(
+        name: "alert_deliveries",
+        sql: """
+            SELECT channel, recipient, state, attempts, last_error, sent_at
+            FROM homeward.outbox WHERE alert = $1::uuid ORDER BY revision, step, channel, recipient
+            """)
+
+    public init(_ configuration: DatabaseConfiguration) {
+        connection = PostgresConnection(configuration.named("alerts"))
+    }
+
+    private func connect() throws(StoreFailure) {
+        connection.startCall()
+        try connection.connect()
+    }
+
+    public func alerts(_ filter: AlertFilter = AlertFilter()) throws(StoreFailure) -> [AlertRow] {
+        try connect()
+        var parameters = PostgresParameters()
+        if let id = filter.id { parameters.add((id.high, id.low)) } else { parameters.addNull() }
+        parameters.add(optional: filter.site?.description)
+        parameters.add(optional: filter.patient?.description)
+        parameters.add(optional: filter.alertClass?.rawValue)
+        parameters.add(optional: filter.severity?.rawValue)
+        parameters.addTexts(of: filter.states) { $0.rawValue }
+        parameters.add(Int32(clamping: filter.limit))
+        let result = try connection.run(Self.alerts, parameters, doing: "reading alerts")
+        let episodes = try EpisodeRow.episodes(result)
+        return episodes.enumerated().map { row, episode in
+            AlertRow(
+                episode: episode, acknowledgedBy: result.text(row, 18), resolvedAt: result.instant(row, 19),
+                resolvedBy: result.text(row, 20))
+        }
+    }
+
+    /// The alert's history, oldest first.
+    public func events(of alert: AlertID) throws(StoreFailure) -> [EpisodeEvent] {
+        try connect()
+        var parameters = PostgresParameters()
+        parameters.add((alert.high, alert.low))
+        let result = try connection.run(Self.events, parameters, doing: "reading an alert's history")
+        var events: [EpisodeEvent] = []
+        for row in 0..<result.rowCount {
+            guard let revision = result.int32(row, 0),
+                let transition = result.text(row, 1).flatMap({ EpisodeEvent.Transition(rawValue: $0) }),
+                let severity = result.text(row, 2).flatMap({ Severity(rawValue: $0) }),
+                let at = result.instant(row, 3), let actor = result.text(row, 6), let summary = result.text(row, 7),
+                let explanation = result.text(row, 8)
+            else {
+                throw StoreFailure(kind: .misconfigured, message: "reading an alert's history: not understood")
+            }
+            var report: ReportKey?
+            if let device = result.identifier(row, 4), let id = result.identifier(row, 5, grammar: .report) {
+                report = ReportKey(device: device, report: id)
+            }
+            events.append(
+                EpisodeEvent(
+                    alert: alert, revision: revision, transition: transition, severity: severity, at: at,
+                    report: report, actor: actor, summary: summary, explanation: explanation))
+        }
+        return events
+    }
+
+    public func deliveries(of alert: AlertID) throws(StoreFailure) -> [DeliveryRow] {
+        try connect()
+        var parameters = PostgresParameters()
+        parameters.add((alert.high, alert.low))
+        let result = try connection.run(Self.deliveries, parameters, doing: "reading deliveries")
+        return (0..<result.rowCount).map { row in
+            DeliveryRow(
+                channel: result.text(row, 0) ?? "", recipient: result.text(row, 1) ?? "",
+                state: result.text(row, 2) ?? "", attempts: Int(result.int32(row, 3) ?? 0),
+                lastError: result.text(row, 4), sentAt: result.instant(row, 5))
+        }
+    }
+}

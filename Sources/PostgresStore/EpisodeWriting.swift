@@ -1,0 +1,180 @@
+internal import Alerting
+internal import Clinical
+internal import Ingestion
+internal import Registry
+
+/// Alerts, their events and what is to be sent because of them.
+enum EpisodeWriting {
+    // An id that is there already was raised before by the very same report (a refused report is not remembered and
+    // is judged afresh when it comes again): nothing is raised twice.
+    private static let insertAlerts = Statement(
+        name: "insert_alerts",
+        sql: """
+            INSERT INTO homeward.alert (id, subject_type, subject, site, device, rule, class, severity, state, late,
+                raised_at, summary, escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at,
+                revision, acknowledged_by, resolved_at, resolved_by)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                $8::text[], $9::text[], $10::bool[], $11::timestamptz[], $12::text[], $13::int4[], $14::float8[],
+                $15::timestamptz[], $16::float8[], $17::timestamptz[], $18::int4[], $19::text[], $20::timestamptz[],
+                $21::text[])
+            ON CONFLICT (id) DO NOTHING
+            """)
+
+    private static let updateAlerts = Statement(
+        name: "update_alerts",
+        sql: """
+            INSERT INTO homeward.alert AS a (id, subject_type, subject, site, device, rule, class, severity, state, late,
+                raised_at, summary, escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at,
+                revision, acknowledged_by, resolved_at, resolved_by)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                $8::text[], $9::text[], $10::bool[], $11::timestamptz[], $12::text[], $13::int4[], $14::float8[],
+                $15::timestamptz[], $16::float8[], $17::timestamptz[], $18::int4[], $19::text[], $20::timestamptz[],
+                $21::text[])
+            ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, state = excluded.state, late = excluded.late,
+                summary = excluded.summary, escalation_level = excluded.escalation_level, worst = excluded.worst,
+                acknowledged_at = excluded.acknowledged_at, worst_acknowledged = excluded.worst_acknowledged,
+                latest_taken_at = excluded.latest_taken_at, revision = excluded.revision,
+                acknowledged_by = CASE WHEN excluded.acknowledged_at IS NOT NULL
+                    THEN coalesce(excluded.acknowledged_by, a.acknowledged_by) END,
+                resolved_at = excluded.resolved_at, resolved_by = excluded.resolved_by
+            """)
+
+    private static let insertEvents = Statement(
+        name: "insert_events",
+        sql: """
+            INSERT INTO homeward.alert_event (alert, revision, transition, severity, at, device, report_id, actor,
+                summary, explanation)
+            SELECT alert, revision, transition, severity, at, device, report_id, actor, summary, explanation::jsonb
+            FROM unnest($1::uuid[], $2::int4[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[],
+                $8::text[], $9::text[], $10::text[])
+                AS e (alert, revision, transition, severity, at, device, report_id, actor, summary, explanation)
+            ON CONFLICT DO NOTHING
+            """)
+
+    static func calls(_ changes: [EpisodeChange]) -> [(statement: Statement, parameters: PostgresParameters)] {
+        var calls: [(statement: Statement, parameters: PostgresParameters)] = []
+        let opened = changes.filter(\.isNew)
+        let changed = changes.filter { !$0.isNew }
+        if !opened.isEmpty { calls.append((insertAlerts, alertParameters(opened))) }
+        if !changed.isEmpty { calls.append((updateAlerts, alertParameters(changed))) }
+        let events = changes.flatMap(\.events)
+        if !events.isEmpty { calls.append((insertEvents, eventParameters(events))) }
+        return calls
+    }
+
+    private static func alertParameters(_ changes: [EpisodeChange]) -> PostgresParameters {
+        var parameters = PostgresParameters()
+        parameters.addArray(.uuid, of: changes) { change, parameters in
+            parameters.write((change.episode.id.high, change.episode.id.low))
+            return true
+        }
+        parameters.addTexts(of: changes) { SubjectColumns($0.episode.subject).type }
+        parameters.addTexts(of: changes) { SubjectColumns($0.episode.subject).code }
+        parameters.addTexts(of: changes) { $0.episode.site?.description }
+        parameters.addTexts(of: changes) { $0.episode.device?.description }
+        parameters.addTexts(of: changes) { $0.episode.rule }
+        parameters.addTexts(of: changes) { $0.episode.alertClass.rawValue }
+        parameters.addTexts(of: changes) { $0.episode.severity.rawValue }
+        parameters.addTexts(of: changes) { $0.episode.state.rawValue }
+        parameters.addBooleans(of: changes) { $0.episode.late }
+        parameters.addInstants(of: changes) { $0.episode.raisedAt }
+        parameters.addTexts(of: changes) { $0.episode.summary }
+        parameters.addNumbers(.int4, of: changes) { Int32(clamping: $0.episode.escalationLevel) }
+        parameters.addDoubles(of: changes) { $0.episode.worst }
+        parameters.addInstants(of: changes) { $0.episode.acknowledgedAt }
+        parameters.addDoubles(of: changes) { $0.episode.worstAcknowledged }
+        parameters.addInstants(of: changes) { $0.episode.latestTakenAt }
+        parameters.addNumbers(.int4, of: changes) { $0.episode.revision }
+        parameters.addTexts(of: changes) { change in
+            guard change.episode.acknowledgedAt != nil else { return nil }
+            return change.events.last { $0.transition == .acknowledged }?.actor
+        }
+        parameters.addInstants(of: changes) { resolution(of: $0)?.at }
+        parameters.addTexts(of: changes) { resolution(of: $0)?.by }
+        return parameters
+    }
+
+    /// When and by whom it ended; nil while it is not resolved.
+    private static func resolution(of change: EpisodeChange) -> (at: Instant, by: String)? {
+        guard change.episode.state == .resolved else { return nil }
+        let last = change.events.last { $0.transition == .resolved || $0.transition == .backInRange }
+        return (last?.at ?? change.episode.latestTakenAt ?? change.episode.raisedAt, last?.actor ?? "homeward")
+    }
+
+    private static func eventParameters(_ events: [EpisodeEvent]) -> PostgresParameters {
+        var parameters = PostgresParameters()
+        parameters.addArray(.uuid, of: events) { event, parameters in
+            parameters.write((event.alert.high, event.alert.low))
+            return true
+        }
+        parameters.addNumbers(.int4, of: events) { $0.revision }
+        parameters.addTexts(of: events) { $0.transition.rawValue }
+        parameters.addTexts(of: events) { $0.severity.rawValue }
+        parameters.addInstants(of: events) { $0.at }
+        parameters.addTexts(of: events) { $0.report?.device.description }
+        parameters.addTexts(of: events) { $0.report?.report.description }
+        parameters.addTexts(of: events) { $0.actor }
+        parameters.addTexts(of: events) { $0.summary }
+        parameters.addTexts(of: events) { $0.explanation }
+        return parameters
+    }
+}
+
+/// A subject as two columns of `alert`.
+struct SubjectColumns {
+    var type: String
+    /// Empty for the instance.
+    var code: String
+
+    init(_ subject: Subject) {
+        switch subject {
+        case .patient(let code): (type, self.code) = ("patient", code.description)
+        case .device(let code): (type, self.code) = ("device", code.description)
+        case .site(let code): (type, self.code) = ("site", code.description)
+        case .instance: (type, self.code) = ("instance", "")
+        }
+    }
+
+    static func subject(type: String?, code: Identifier?) -> Subject? {
+        switch (type, code) {
+        case ("patient", let code?): .patient(code)
+        case ("device", let code?): .device(code)
+        case ("site", let code?): .site(code)
+        case ("instance", _): .instance
+        default: nil
+        }
+    }
+}
+
+enum OutboxWriting {
+    /// The dispatcher listens on it.
+    static let channel: StaticString = "homeward_outbox"
+
+    private static let insert = Statement(
+        name: "insert_outbox",
+        sql: """
+            INSERT INTO homeward.outbox (delivery_key, alert, revision, step, channel, recipient, urgent)
+            SELECT o.delivery_key, o.alert, o.revision, o.step, o.channel, o.recipient, coalesce(a.severity = 'red', true)
+            FROM unnest($1::text[], $2::uuid[], $3::int4[], $4::int4[], $5::text[], $6::text[])
+                AS o (delivery_key, alert, revision, step, channel, recipient)
+            LEFT JOIN homeward.alert a ON a.id = o.alert
+            ON CONFLICT DO NOTHING
+            """)
+
+    private static let notify = Statement(
+        name: "notify_outbox", sql: "SELECT pg_notify('homeward_outbox', '')")
+
+    static func calls(_ entries: [OutboxEntry]) -> [(statement: Statement, parameters: PostgresParameters)] {
+        var parameters = PostgresParameters()
+        parameters.addTexts(of: entries) { $0.key }
+        parameters.addArray(.uuid, of: entries) { entry, parameters in
+            parameters.write((entry.alert.high, entry.alert.low))
+            return true
+        }
+        parameters.addNumbers(.int4, of: entries) { $0.revision }
+        parameters.addNumbers(.int4, of: entries) { Int32(clamping: $0.step) }
+        parameters.addTexts(of: entries) { $0.channel.rawValue }
+        parameters.addTexts(of: entries) { $0.recipient.description }
+        return [(insert, parameters), (notify, PostgresParameters())]
+    }
+}

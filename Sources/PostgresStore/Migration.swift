@@ -1,0 +1,16 @@
+/// A versioned SQL file of `migrations/`, embedded in the binary.
+struct Migration: Sendable {
+    var version: Int32
+    var name: String
+    var sql: [UInt8]
+
+    /// In order. A file that was applied anywhere is never changed again: add the next one. Each file of the folder
+    /// stands here; a test compares. (The generated names lose a leading digit, so files begin with `m`.)
+    static let all = [
+        Migration(version: 1, name: "m0001_registry.sql", sql: PackageResources.m0001_registry_sql),
+        Migration(version: 2, name: "m0002_reports.sql", sql: PackageResources.m0002_reports_sql),
+        Migration(version: 3, name: "m0003_alerts.sql", sql: PackageResources.m0003_alerts_sql),
+        Migration(version: 4, name: "m0004_views.sql", sql: PackageResources.m0004_views_sql),
+        Migration(version: 5, name: "m0005_rights.sql", sql: PackageResources.m0005_rights_sql),
+    ]
+}

@@ -1,0 +1,118 @@
+internal import Alerting
+internal import Clinical
+public import Ingestion
+public import Registry
+
+/// The database as the commit thread sees it: one connection, binary `COPY` for what comes by the million, prepared
+/// statements for the rest, and as few round trips as that takes.
+///
+/// A connection that broke while nothing was under way is replaced within `begin()` itself. Connecting checks the
+/// schema's version and refuses a server that would lose confirmed reports.
+public final class PostgresCommitStore: CommitStore {
+    /// Makes the typed registry of the entries at a version; throws when they contradict each other.
+    public typealias RegistryBuild = (_ entries: [RegistryEntry], _ version: Int64) throws -> Registry
+
+    var connection: PostgresConnection
+    var identifiers = RegistryIdentifiers()
+    let reports = CopyBuffer()
+    let readings = CopyBuffer()
+    let answers = CopyBuffer()
+    private let buildRegistry: RegistryBuild
+
+    /// Connects at the first call, not here.
+    public init(_ configuration: DatabaseConfiguration, buildRegistry: @escaping RegistryBuild) {
+        connection = PostgresConnection(configuration.named("commit"))
+        self.buildRegistry = buildRegistry
+    }
+
+    public func begin() throws(StoreFailure) -> Int64 {
+        connection.startCall()
+        if connection.isConnected {
+            do {
+                if !connection.isIdle { _ = try connection.query("ROLLBACK", doing: "rolling back") }
+                return try openTransaction()
+            } catch  where !connection.isConnected && error.kind == .transient {
+                // It broke while nothing was under way (a restarted server): nothing is lost by connecting again.
+            }
+        }
+        try connect()
+        return try openTransaction()
+    }
+
+    private func connect() throws(StoreFailure) {
+        try connection.connect()
+        do {
+            try ServerCheck.run(&connection)
+        } catch {
+            connection.close()
+            throw error
+        }
+    }
+
+    private func openTransaction() throws(StoreFailure) -> Int64 {
+        let result = try connection.query(
+            "BEGIN; SET LOCAL synchronous_commit = on; SELECT version FROM homeward.registry_version",
+            doing: "beginning")
+        guard let version = result.text(0, 0).flatMap({ Int64($0) }) else {
+            throw StoreFailure(kind: .misconfigured, message: "beginning: the registry has no version")
+        }
+        return version
+    }
+
+    public func registry() throws(StoreFailure) -> Registry {
+        connection.startCall()
+        let (entries, version) = try RegistryReading.entries(&connection)
+        try identifiers.load(&connection)
+        do {
+            return try buildRegistry(entries, version)
+        } catch {
+            throw StoreFailure(kind: .misconfigured, message: "the registry in the database can't be read: \(error)")
+        }
+    }
+
+    /// Ids of codes; loads them again once when one is not known yet.
+    func resolve(
+        _ codes: some Sequence<Identifier>, in table: KeyPath<RegistryIdentifiers, [Identifier: Int32]>
+    ) throws(StoreFailure) {
+        for code in codes where identifiers[keyPath: table][code] == nil {
+            try identifiers.load(&connection)
+            return
+        }
+    }
+
+    public func write(_ batch: CommitBatch) throws(StoreFailure) {
+        connection.startCall()
+        try copy(batch.reports)
+        var calls: [(statement: Statement, parameters: PostgresParameters)] = []
+        if !batch.quarantined.isEmpty { calls.append(Quarantining.call(batch.quarantined)) }
+        if !batch.statuses.isEmpty || !batch.sequences.isEmpty {
+            try resolve(batch.statuses.map(\.device) + batch.sequences.map(\.device), in: \.devices)
+            calls += DeviceState.calls(batch, devices: identifiers.devices)
+        }
+        if !batch.episodes.isEmpty { calls += EpisodeWriting.calls(batch.episodes) }
+        if !batch.outbox.isEmpty { calls += OutboxWriting.calls(batch.outbox) }
+        _ = try connection.run(calls, doing: "writing")
+    }
+
+    public func commit() throws(StoreFailure) {
+        connection.startCall()
+        let result = try connection.query("COMMIT", doing: "committing")
+        // PostgreSQL answers ROLLBACK to the COMMIT of a failed transaction, and calls that success.
+        guard result.commandTag == "COMMIT" else {
+            throw StoreFailure(kind: .transient, message: "committing: the transaction had failed")
+        }
+    }
+
+    public func rollback() {
+        guard connection.isConnected, !connection.isIdle else { return }
+        connection.startCall()
+        do {
+            _ = try connection.query("ROLLBACK", doing: "rolling back")
+        } catch {
+            connection.close()
+        }
+    }
+
+    /// Ends the connection. The next `begin()` connects again.
+    public func close() { connection.close() }
+}

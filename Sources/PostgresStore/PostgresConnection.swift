@@ -1,0 +1,211 @@
+internal import CLinux
+internal import CPQ
+internal import Clinical
+internal import Glibc
+internal import Ingestion
+
+/// A statement that is prepared once per connection. Constant text only: values travel as parameters.
+struct Statement {
+    var name: StaticString
+    var sql: StaticString
+}
+
+/// One libpq connection with one owner; ended in `deinit`. One thread at a time.
+///
+/// libpq is never allowed to block: each call of a store sets one deadline for all that it does, every wait is a
+/// `poll` of ours up to it, and when it passes the socket is closed (`PQcancel` would hang on a stopped server).
+/// https://www.postgresql.org/docs/15/libpq-async.html
+@safe struct PostgresConnection: ~Copyable {
+    private(set) var handle: OpaquePointer?
+    let configuration: DatabaseConfiguration
+    var prepared: Set<String> = []
+    private var deadline: Int64 = 0
+
+    /// Not connected yet.
+    init(_ configuration: DatabaseConfiguration) {
+        unsafe handle = nil
+        self.configuration = configuration
+    }
+
+    deinit {
+        if let handle = unsafe handle { unsafe PQfinish(handle) }
+    }
+
+    var isConnected: Bool { unsafe handle != nil && PQstatus(handle) == CONNECTION_OK }
+
+    var isIdle: Bool { unsafe handle != nil && PQtransactionStatus(handle) == PQTRANS_IDLE }
+
+    /// For a poll set; -1 when not connected.
+    var socket: Int32 {
+        guard let handle = unsafe handle else { return -1 }
+        return unsafe PQsocket(handle)
+    }
+
+    /// The deadline of everything up to the next `startCall`.
+    mutating func startCall() { startCall(within: configuration.deadline) }
+
+    mutating func startCall(within limit: Interval) {
+        let nanoseconds = limit.microseconds.multipliedReportingOverflow(by: 1000)
+        let end = linux_monotonic_nanoseconds().addingReportingOverflow(nanoseconds.partialValue)
+        deadline = nanoseconds.overflow || end.overflow ? .max : end.partialValue
+    }
+
+    /// Ends the connection at once, without a word to the server that could block.
+    mutating func close() {
+        guard let old = unsafe handle else { return }
+        unsafe handle = nil
+        prepared.removeAll()
+        let descriptor = unsafe PQsocket(old)
+        if descriptor >= 0 { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
+        unsafe PQfinish(old)
+    }
+
+    // MARK: Connecting
+
+    /// Connects unless connected, within the call's deadline. Host names are resolved by the C library, which keeps
+    /// its own time; give an address (`hostaddr`) where that matters.
+    mutating func connect() throws(StoreFailure) {
+        if isConnected { return }
+        close()
+        try checkNoPassword()
+        unsafe handle = startConnecting()
+        guard unsafe handle != nil else { throw failure("connecting: out of memory") }
+        guard unsafe PQstatus(handle) != CONNECTION_BAD else { throw connectFailure() }
+        // The only way to the SQLSTATE of a refused connect is the verbose message.
+        _ = unsafe PQsetErrorVerbosity(handle, PQERRORS_VERBOSE)
+        var wanted = Int16(POLLOUT)
+        connecting: while true {
+            try wait(for: wanted, doing: "connecting")
+            switch unsafe PQconnectPoll(handle) {
+            case PGRES_POLLING_OK: break connecting
+            case PGRES_POLLING_READING: wanted = Int16(POLLIN)
+            case PGRES_POLLING_WRITING: wanted = Int16(POLLOUT)
+            default: throw connectFailure()
+            }
+        }
+        guard unsafe PQsetnonblocking(handle, 1) == 0 else { throw brokenConnection("connecting") }
+        // Warnings and notices have no reader; by default libpq prints them.
+        _ = unsafe PQsetNoticeProcessor(handle, { _, _ in }, nil)
+    }
+
+    /// A password in the URL would end up in process lists and configuration backups.
+    private func checkNoPassword() throws(StoreFailure) {
+        var message: UnsafeMutablePointer<CChar>?
+        guard let options = unsafe PQconninfoParse(configuration.url, &message) else {
+            unsafe PQfreemem(message)
+            throw StoreFailure(kind: .misconfigured, message: "database.url is not a PostgreSQL URI or conninfo string")
+        }
+        defer { unsafe PQconninfoFree(options) }
+        var option = unsafe options
+        while let keyword = unsafe option.pointee.keyword {
+            if unsafe strcmp(keyword, "password") == 0, unsafe option.pointee.val != nil {
+                throw StoreFailure(kind: .misconfigured, message: "database.url holds a password; use password_file")
+            }
+            unsafe option += 1
+        }
+    }
+
+    private func startConnecting() -> OpaquePointer? {
+        // Later keywords win; those before `dbname` are defaults that the URL may change.
+        var settings: [(keyword: String, value: String)] = [
+            ("connect_timeout", "2"), ("tcp_user_timeout", "2000"), ("keepalives", "1"), ("keepalives_idle", "5"),
+            ("keepalives_interval", "2"), ("keepalives_count", "3"), ("target_session_attrs", "read-write"),
+            ("application_name", configuration.applicationName), ("dbname", configuration.url),
+            (
+                "options",
+                "-c statement_timeout=4s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s"
+                    + " -c client_connection_check_interval=1s -c synchronous_commit=on -c search_path=homeward"
+            ),
+            ("client_encoding", "UTF8"),
+        ]
+        if let password = configuration.password { settings.append(("password", password)) }
+        var keywords: [UnsafePointer<CChar>?] = unsafe settings.map { unsafe UnsafePointer(strdup($0.keyword)) }
+        var values: [UnsafePointer<CChar>?] = unsafe settings.map { unsafe UnsafePointer(strdup($0.value)) }
+        unsafe keywords.append(nil)
+        unsafe values.append(nil)
+        defer {
+            // Not a for loop: the formatter would run its `unsafe` and the name together.
+            unsafe (keywords + values).forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) }
+        }
+        return unsafe PQconnectStartParams(keywords, values, 1)
+    }
+
+    /// Reads the message before the handle is gone.
+    private mutating func connectFailure() -> StoreFailure {
+        let message = unsafe PQerrorMessage(handle).map { unsafe String(cString: $0) } ?? ""
+        let needsPassword = unsafe PQconnectionNeedsPassword(handle) == 1
+        close()
+        let state = SQLState.inConnectMessage(message) ?? (needsPassword ? "28P01" : nil)
+        let line = message.split(separator: "\n").first.map(String.init) ?? "no reason given"
+        return StoreFailure(kind: SQLState.kind(state), sqlState: state, message: "connecting: \(line)")
+    }
+
+    // MARK: Waiting
+
+    /// Waits until the socket is ready or the deadline has passed, which closes the connection.
+    mutating func wait(for events: Int16, doing: StaticString) throws(StoreFailure) {
+        while true {
+            let left = deadline - linux_monotonic_nanoseconds()
+            guard left > 0, unsafe handle != nil else {
+                close()
+                throw failure("\(doing): deadline passed")
+            }
+            var entry = pollfd(fd: socket, events: events, revents: 0)
+            let milliseconds = Int32(clamping: (left + 999_999) / 1_000_000)
+            let ready = unsafe poll(&entry, 1, milliseconds)
+            if ready > 0 { return }
+            if ready < 0, errno != EINTR { throw brokenConnection(doing) }
+        }
+    }
+
+    /// Sends what libpq has buffered, taking in what comes meanwhile so that neither side blocks the other.
+    mutating func flush(doing: StaticString) throws(StoreFailure) {
+        while true {
+            switch unsafe PQflush(handle) {
+            case 0: return
+            case 1:
+                try wait(for: Int16(POLLIN | POLLOUT), doing: doing)
+                guard unsafe PQconsumeInput(handle) == 1 else { throw brokenConnection(doing) }
+            default: throw brokenConnection(doing)
+            }
+        }
+    }
+
+    /// The next result of what was sent; nil at its end.
+    mutating func nextResult(doing: StaticString) throws(StoreFailure) -> PostgresResult? {
+        while unsafe PQisBusy(handle) == 1 {
+            try wait(for: Int16(POLLIN), doing: doing)
+            guard unsafe PQconsumeInput(handle) == 1 else { throw brokenConnection(doing) }
+        }
+        guard let result = unsafe PQgetResult(handle) else { return nil }
+        return unsafe PostgresResult(owning: result)
+    }
+
+    // MARK: Failures
+
+    func failure(_ message: String) -> StoreFailure { StoreFailure(kind: .transient, message: message) }
+
+    /// The connection is of no more use.
+    mutating func brokenConnection(_ doing: StaticString) -> StoreFailure {
+        let message = unsafe PQerrorMessage(handle).map { unsafe String(cString: $0) } ?? ""
+        close()
+        let line = message.split(separator: "\n").first.map(String.init) ?? "no reason given"
+        return failure("\(doing): connection lost: \(line)")
+    }
+
+    /// The one funnel of errors in results. Closes a connection that the server ended.
+    mutating func failure(of result: borrowing PostgresResult, doing: StaticString) -> StoreFailure {
+        let state = result.errorField("C")
+        var kind = SQLState.kind(state)
+        let constraint = result.errorField("n")
+        // Another transaction opened the same episode between our look and our insert: look again.
+        if constraint == "alert_one_open" { kind = .transient }
+        // Messages of class 22 and 23 may quote the value; the names of what was hurt never do.
+        var message = kind == .poison ? "refused" : result.errorField("M") ?? "connection lost"
+        for (label, field) in [("table", "t"), ("column", "c"), ("constraint", "n")] as [(String, UnicodeScalar)] {
+            if let name = result.errorField(field) { message += ", \(label) \(name)" }
+        }
+        if !isConnected { close() }
+        return StoreFailure(kind: kind, sqlState: state, message: "\(doing): \(message)")
+    }
+}

@@ -1,0 +1,180 @@
+public import Alerting
+internal import CLinux
+internal import CPQ
+public import Clinical
+internal import Glibc
+internal import Ingestion
+internal import Registry
+
+/// The outbox as the dispatcher sees it, on a connection of its own.
+///
+/// One thread calls everything but `wake()`, which touches nothing but the descriptor: hence `@unchecked Sendable`.
+/// A failure leaves the outbox as it was; the next call connects again.
+public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
+    private var connection: PostgresConnection
+    private let wakeDescriptor: Int32
+    private var isListening = false
+
+    private static let claim = Statement(
+        name: "claim_deliveries",
+        sql: """
+            WITH due AS (
+                SELECT delivery_key FROM homeward.outbox
+                WHERE state = 'pending' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+                ORDER BY urgent DESC, next_attempt_at
+                LIMIT $1::int4
+                FOR UPDATE SKIP LOCKED
+            ), taken AS (
+                UPDATE homeward.outbox o
+                SET attempts = o.attempts + 1, lease_until = now() + $2::int8 * interval '1 microsecond'
+                FROM due WHERE o.delivery_key = due.delivery_key
+                RETURNING o.*
+            )
+            SELECT a.id, a.subject_type, a.subject, a.site, a.device, a.rule, a.class,
+                coalesce(e.severity, a.severity),
+                CASE e.transition WHEN 'acknowledged' THEN 'acknowledged' WHEN 'shelved' THEN 'shelved'
+                    WHEN 'resolved' THEN 'resolved' ELSE CASE WHEN e.alert IS NULL THEN a.state ELSE 'open' END END,
+                a.late, a.raised_at, coalesce(e.summary, a.summary), a.escalation_level, a.worst, a.acknowledged_at,
+                a.worst_acknowledged, a.latest_taken_at, t.revision, t.step, t.channel, t.recipient, t.attempts,
+                CASE t.channel WHEN 'webhook' THEN c.fields ->> 'webhook' WHEN 'email' THEN c.fields ->> 'email'
+                    WHEN 'sms' THEN c.fields ->> 'mobile' END
+            FROM taken t
+            JOIN homeward.alert a ON a.id = t.alert
+            LEFT JOIN homeward.alert_event e ON e.alert = t.alert AND e.revision = t.revision
+            LEFT JOIN LATERAL (
+                SELECT fields FROM homeward.registry_entry
+                WHERE entity = 'care-manager' AND code = t.recipient ORDER BY version DESC LIMIT 1
+            ) c ON true
+            ORDER BY t.urgent DESC, t.next_attempt_at, t.delivery_key
+            """)
+
+    // What was sent was sent, also by a worker whose lease had run out; anything else counts only for who holds it.
+    private static let sent = Statement(
+        name: "delivery_sent",
+        sql: """
+            UPDATE homeward.outbox SET state = 'sent', sent_at = $2::timestamptz, lease_until = NULL
+            WHERE delivery_key = $1::text AND state <> 'sent'
+            """)
+    private static let retry = Statement(
+        name: "delivery_retry",
+        sql: """
+            UPDATE homeward.outbox SET next_attempt_at = $3::timestamptz, last_error = $4::text, lease_until = NULL
+            WHERE delivery_key = $1::text AND attempts = $2::int4 AND state = 'pending'
+            """)
+    private static let failed = Statement(
+        name: "delivery_failed",
+        sql: """
+            UPDATE homeward.outbox SET state = 'failed', last_error = $3::text, lease_until = NULL
+            WHERE delivery_key = $1::text AND attempts = $2::int4 AND state = 'pending'
+            """)
+
+    /// Connects at the first call, not here. Throws only when the process has no descriptor left.
+    public init(_ configuration: DatabaseConfiguration) throws {
+        connection = PostgresConnection(configuration.named("deliver"))
+        wakeDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+        guard wakeDescriptor >= 0 else {
+            throw StoreFailure(kind: .transient, message: "no descriptor for waking: errno \(errno)")
+        }
+    }
+
+    deinit { _ = Glibc.close(wakeDescriptor) }
+
+    private func connect() throws(StoreFailure) {
+        connection.startCall()
+        guard !connection.isConnected else { return }
+        isListening = false
+        try connection.connect()
+    }
+
+    public func claim(limit: Int, lease: Interval) throws -> [DeliveryJob] {
+        try connect()
+        var parameters = PostgresParameters()
+        parameters.add(Int32(clamping: limit))
+        parameters.add(lease.microseconds)
+        let result = try connection.run(Self.claim, parameters, doing: "claiming deliveries")
+        var jobs: [DeliveryJob] = []
+        for row in 0..<result.rowCount {
+            guard let job = Self.job(result, row) else {
+                throw StoreFailure(kind: .misconfigured, message: "claiming deliveries: a row can't be understood")
+            }
+            jobs.append(job)
+        }
+        return jobs
+    }
+
+    private static func job(_ result: borrowing PostgresResult, _ row: Int) -> DeliveryJob? {
+        guard let episode = EpisodeRow.episode(result, row, from: 0), let step = result.int32(row, 18),
+            let channel = result.text(row, 19).flatMap({ Channel(rawValue: $0) }),
+            let recipient = result.identifier(row, 20), let attempt = result.int32(row, 21)
+        else { return nil }
+        let entry = OutboxEntry(
+            alert: episode.id, revision: episode.revision, step: Int(step), channel: channel, recipient: recipient)
+        return DeliveryJob(entry: entry, attempt: Int(attempt), address: result.text(row, 22), episode: episode)
+    }
+
+    public func record(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws {
+        try connect()
+        var parameters = PostgresParameters()
+        parameters.add(job.entry.key)
+        switch outcome {
+        case .sent(let at):
+            parameters.add(at)
+            _ = try connection.run(Self.sent, parameters, doing: "recording a delivery")
+        case .retry(let at, let error):
+            parameters.add(Int32(clamping: job.attempt))
+            parameters.add(at)
+            parameters.add(Quarantining.storable(error))
+            _ = try connection.run(Self.retry, parameters, doing: "recording a delivery")
+        case .failed(let error):
+            parameters.add(Int32(clamping: job.attempt))
+            parameters.add(Quarantining.storable(error))
+            _ = try connection.run(Self.failed, parameters, doing: "recording a delivery")
+        }
+    }
+
+    /// Listens once connected; without a connection it is only `wake()` or the time that ends the wait. A
+    /// notification only wakes: what is due is what `claim` finds.
+    public func waitForWork(milliseconds: Int32) {
+        if connection.isConnected, !isListening {
+            connection.startCall()
+            do {
+                _ = try connection.query("LISTEN homeward_outbox", doing: "listening")
+                isListening = true
+                // What was written before LISTEN took hold has no notification.
+                return
+            } catch {}
+        }
+        let server = connection.isConnected && isListening ? connection.socket : -1
+        var waiting = [
+            pollfd(fd: wakeDescriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: server, events: Int16(POLLIN), revents: 0),
+        ]
+        // Notifications that came along with an answer are in libpq already.
+        if connection.takeNotifications() { return }
+        _ = unsafe poll(&waiting, 2, milliseconds)
+        if waiting[0].revents != 0 {
+            var count: eventfd_t = 0
+            _ = unsafe eventfd_read(wakeDescriptor, &count)
+        }
+        if waiting[1].revents != 0 { _ = connection.takeNotifications() }
+    }
+
+    public func wake() { _ = eventfd_write(wakeDescriptor, 1) }
+}
+
+extension PostgresConnection {
+    /// Takes in what the server sent unasked; true if a notification was among it. Closes a dead connection.
+    mutating func takeNotifications() -> Bool {
+        guard isConnected else { return false }
+        guard unsafe PQconsumeInput(handle) == 1 else {
+            close()
+            return false
+        }
+        var any = false
+        while let notification = unsafe PQnotifies(handle) {
+            any = true
+            unsafe PQfreemem(notification)
+        }
+        return any
+    }
+}
