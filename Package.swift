@@ -106,7 +106,7 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: [
-                "CCurl", "Alerting", "Clinical", "Cryptography", "Instruments",
+                "CCurl", "Alerting", "Clinical", "Cryptography", "Instruments", "Registry",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

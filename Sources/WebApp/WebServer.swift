@@ -90,7 +90,7 @@ public struct WebServer: Service {
         let place = "\(address.host):\(address.port)"
         return switch error.errnoCode {
         case EADDRINUSE: .portTaken(place)
-        default: .cannotListen(place, reason: unsafe String(cString: strerror(error.errnoCode)))
+        default: .cannotListen(place, reason: "errno \(error.errnoCode)")
         }
     }
 
