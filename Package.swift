@@ -106,7 +106,7 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: [
-                "CCurl", "Alerting", "Clinical", "Cryptography", "Instruments", "Registry",
+                "CCurl", "Alerting", "Clinical", "Cryptography", "Instruments", "Formats", "Registry",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
