@@ -124,7 +124,10 @@ struct Statement {
         unsafe keywords.append(nil)
         unsafe values.append(nil)
         defer {
-            for unsafetext in unsafe keywords + values { unsafe free(UnsafeMutablePointer(mutating: text)) }
+            for index in settings.indices {
+                unsafe free(UnsafeMutablePointer(mutating: keywords[index]))
+                unsafe free(UnsafeMutablePointer(mutating: values[index]))
+            }
         }
         return unsafe PQconnectStartParams(keywords, values, 1)
     }

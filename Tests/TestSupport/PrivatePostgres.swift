@@ -111,6 +111,8 @@ public final class PrivatePostgres: Sendable {
         for process in processes {
             while kill(process, 0) == 0 && !Self.isZombie(process) { usleep(10_000) }
         }
+        // After a power cut no process has the number in it; here a zombie may.
+        try? FileManager.default.removeItem(atPath: data + "/postmaster.pid")
     }
 
     private static func isZombie(_ process: pid_t) -> Bool {
@@ -240,7 +242,7 @@ public final class PrivatePostgres: Sendable {
         }
         var arguments = unsafe command.map { unsafe strdup($0) }
         unsafe arguments.append(nil)
-        defer { for unsafeargument in unsafe arguments { unsafe free(argument) } }
+        defer { for index in command.indices { unsafe free(arguments[index]) } }
         var process = pid_t()
         let error = unsafe posix_spawn(&process, command[0], &actions, nil, arguments, environ)
         guard error == 0 else { throw Failure(description: "\(command[0]): errno \(error)") }
