@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -23,3 +25,22 @@ int64_t linux_thread_cpu_nanoseconds(void) { return nanoseconds(CLOCK_THREAD_CPU
 int64_t linux_monotonic_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC); }
 
 int64_t linux_wall_clock_microseconds(void) { return nanoseconds(CLOCK_REALTIME) / 1000; }
+
+int32_t linux_eventfd_open(void) {
+    int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+// The only failure of either call on a live non-blocking eventfd is EAGAIN: at its maximum (still readable) or at 0.
+void linux_eventfd_signal(int32_t descriptor) { eventfd_write(descriptor, 1); }
+
+void linux_eventfd_drain(int32_t descriptor) {
+    eventfd_t count;
+    eventfd_read(descriptor, &count);
+}
+
+int32_t linux_poll_readable(int32_t descriptor, int32_t milliseconds) {
+    struct pollfd watched = {.fd = descriptor, .events = POLLIN};
+    int ready = poll(&watched, 1, milliseconds);
+    return ready < 0 ? -errno : ready;
+}

@@ -28,6 +28,15 @@ public struct EscalationPath: Hashable, Sendable {
         self.when = when
         self.steps = steps
     }
+
+    /// The path of a site that has none of its own: key worker at once, team leads after 15 min for red and 4 h for
+    /// everything else (outside contract, section 6).
+    public static func standard(site: Identifier, alertClass: AlertClass, severity: Severity) -> EscalationPath {
+        let leads = EscalationStep(to: .teamLead, after: severity == .red ? .minutes(15) : .hours(4))
+        return EscalationPath(
+            site: site, alertClass: alertClass, severity: severity, when: .always,
+            steps: [EscalationStep(to: .keyWorker, after: .minutes(0)), leads])
+    }
 }
 
 /// One step: to whom, and how long after the alert was raised.

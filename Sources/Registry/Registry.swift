@@ -30,4 +30,27 @@ public struct Registry: Sendable {
         guard let device = devices[code], device.site == site else { return nil }
         return device
     }
+
+    /// The path of alerts of this sort at a site, in or out of its hours: the site's own, else the standard one.
+    /// A path for just these hours stands before one for `always`.
+    public func escalationPath(
+        site: Identifier, alertClass: EscalationPath.AlertClass, severity: Severity, inHours: Bool
+    ) -> EscalationPath {
+        let own = escalation.filter {
+            $0.site == site && $0.alertClass == alertClass && $0.severity == severity
+        }
+        return own.first { $0.when == (inHours ? .inHours : .outOfHours) } ?? own.first { $0.when == .always }
+            ?? .standard(site: site, alertClass: alertClass, severity: severity)
+    }
+
+    /// Whom a step means for a patient, by code; empty when it means nobody.
+    public func careManagers(_ recipient: EscalationStep.Recipient, of patient: Patient) -> [CareManager] {
+        switch recipient {
+        case .keyWorker: patient.keyWorker.flatMap { careManagers[$0] }.map { [$0] } ?? []
+        case .careManager(let code): careManagers[code].map { [$0] } ?? []
+        case .teamLead:
+            careManagers.values.filter { $0.site == patient.site && $0.role == .teamLead }
+                .sorted { $0.code.description < $1.code.description }
+        }
+    }
 }

@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "CrashGuard.h"
+
 /// Names the calling thread (at most 15 bytes are kept), so that /proc/PID/task/*/comm tells the stages apart.
 void linux_name_thread(const char *name);
 
@@ -18,5 +20,17 @@ int64_t linux_monotonic_nanoseconds(void);
 
 /// CLOCK_REALTIME in microseconds since 1970-01-01T00:00:00Z.
 int64_t linux_wall_clock_microseconds(void);
+
+/// A new eventfd, non-blocking and close-on-exec, reading 0; or -errno.
+int32_t linux_eventfd_open(void);
+
+/// Adds 1 to the eventfd, which makes it readable. Harmless when it is readable already.
+void linux_eventfd_signal(int32_t descriptor);
+
+/// Reads the eventfd back to 0, so that it is no longer readable. Harmless when it was 0.
+void linux_eventfd_drain(int32_t descriptor);
+
+/// Sleeps until the descriptor is readable: 1 readable, 0 after `milliseconds` (-1: never gives up), or -errno.
+int32_t linux_poll_readable(int32_t descriptor, int32_t milliseconds);
 
 #endif

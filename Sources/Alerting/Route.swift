@@ -1,0 +1,128 @@
+public import Clinical
+import Foundation
+public import Registry
+
+/// Who is told of an alert at once, and by which channel. Pure.
+public struct Route: Sendable {
+    private let registry: Registry
+
+    public init(registry: Registry) {
+        self.registry = registry
+    }
+
+    /// The outbox rows of one notifying transition: the chain's first step that reaches somebody.
+    ///
+    /// Steps come from the site's escalation path for this class and severity, else the default: key worker, then
+    /// team leads for clinical alerts; administrators, then team leads for technical ones. A person who is away is
+    /// stood in for by the deputy. An alert of the instance goes to every site's technical route.
+    public func entries(for change: EpisodeChange, at instant: Instant) -> [OutboxEntry] {
+        guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
+        let episode = change.episode
+        let sites = episode.site.map { [$0] } ?? registry.sites.keys.sorted { $0.description < $1.description }
+        var entries: [OutboxEntry] = []
+        for site in sites {
+            for (step, people) in chain(for: episode, site: site, at: instant).enumerated() {
+                let reached = people.filter { $0.webhook != nil }
+                guard !reached.isEmpty else { continue }
+                entries += reached.map {
+                    OutboxEntry(
+                        alert: episode.id, revision: event.revision, step: step, channel: .webhook, recipient: $0.code)
+                }
+                break
+            }
+        }
+        return entries
+    }
+
+    private func chain(for episode: Episode, site: Identifier, at instant: Instant) -> [[CareManager]] {
+        let paths = registry.escalation.filter {
+            $0.site == site && $0.alertClass == episode.alertClass && $0.severity == episode.severity
+                && isInForce($0.when, at: instant, site: site)
+        }
+        let steps = paths.flatMap(\.steps).sorted { $0.after < $1.after }
+        let named = steps.map { step in people(step.to, episode: episode, site: site) }
+        let standard: [[CareManager]] =
+            switch episode.alertClass {
+            case .clinical: [keyWorker(of: episode), team(of: site, role: .teamLead)]
+            case .technical: [team(of: site, role: .administrator), team(of: site, role: .teamLead)]
+            }
+        return (steps.isEmpty ? standard : named).map { $0.compactMap { present($0, at: instant, site: site) } }
+    }
+
+    private func people(
+        _ recipient: EscalationStep.Recipient, episode: Episode, site: Identifier
+    ) -> [CareManager] {
+        switch recipient {
+        case .keyWorker: keyWorker(of: episode)
+        case .teamLead: team(of: site, role: .teamLead)
+        case .careManager(let code): registry.careManagers[code].map { [$0] } ?? []
+        }
+    }
+
+    private func keyWorker(of episode: Episode) -> [CareManager] {
+        let patient: Identifier? =
+            switch episode.subject {
+            case .patient(let code): code
+            case .device(let code): registry.devices[code]?.presentOrLastPatient(at: episode.raisedAt)
+            case .site, .instance: nil
+            }
+        guard let code = patient.flatMap({ registry.patients[$0]?.keyWorker }) else { return [] }
+        return registry.careManagers[code].map { [$0] } ?? []
+    }
+
+    private func team(of site: Identifier, role: CareManager.Role) -> [CareManager] {
+        registry.careManagers.values.filter { $0.site == site && $0.role == role }
+            .sorted { $0.code.description < $1.code.description }
+    }
+
+    /// The person, or who stands in: at most as many deputies deep as there are people.
+    private func present(_ person: CareManager, at instant: Instant, site: Identifier) -> CareManager? {
+        guard let today = LocalTime(instant, timeZone: registry.sites[site]?.timeZone)?.date else { return person }
+        var standing = person
+        for _ in 0..<8 {
+            guard let absence = standing.away.first(where: { $0.from <= today && today <= $0.until }) else {
+                return standing
+            }
+            guard let deputy = absence.deputy.flatMap({ registry.careManagers[$0] }) else { return nil }
+            standing = deputy
+        }
+        return nil
+    }
+
+    private func isInForce(_ when: EscalationPath.When, at instant: Instant, site: Identifier) -> Bool {
+        if when == .always { return true }
+        guard let site = registry.sites[site], let local = LocalTime(instant, timeZone: site.timeZone) else {
+            return true
+        }
+        let open = site.hours.contains {
+            $0.days.contains(local.weekday) && $0.opens <= local.minute && local.minute < $0.closes
+        }
+        return open == (when == .inHours)
+    }
+}
+
+/// A wall-clock time in a zone.
+struct LocalTime {
+    var date: CalendarDate
+    var weekday: Weekday
+    /// After local midnight.
+    var minute: Int
+
+    /// Nil where the zone is unknown to this system.
+    init?(_ instant: Instant, timeZone: String?) {
+        guard let zone = timeZone.flatMap(TimeZone.init(identifier:)) else { return nil }
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = zone
+        let parts = calendar.dateComponents(
+            [.year, .month, .day, .weekday, .hour, .minute],
+            from: Date(timeIntervalSince1970: Double(instant.microseconds) / 1_000_000))
+        guard let year = parts.year, let month = parts.month, let day = parts.day, let hour = parts.hour,
+            let minute = parts.minute, let number = parts.weekday,
+            let date = CalendarDate(year: year, month: month, day: day)
+        else { return nil }
+        self.date = date
+        self.minute = hour * 60 + minute
+        // Foundation counts from Sunday = 1.
+        weekday = Weekday.allCases[(number + 5) % 7]
+    }
+}

@@ -1,0 +1,244 @@
+/// What the plan makes of a report. Pure: the same report, plan and history give the same verdict, and a history that
+/// already holds the report changes nothing.
+///
+/// `history` is only looked at for limits that ask for several readings; give what `historyNeeded` asks for, or an
+/// empty one where there is none to be had: then such a limit waits for its next reading.
+public func judge(_ report: JudgedReport, plan: Plan, history: PatientHistory = PatientHistory()) -> Verdict {
+    let judgement = Judgement(
+        readings: report.readings, at: report.takenAt, key: report.key, plan: plan, history: history)
+    var verdict = Verdict()
+    let tooLate = report.isTooLateToAlert
+    judgement.forEachRule { kind, side, bands in
+        guard let assessment = judgement.assess(kind, side, bands) else { return }
+        if !tooLate {
+            verdict.assessments.append(assessment)
+        } else if assessment.level == .red, verdict.lateRed.map({ assessment.immediate && !$0.immediate }) ?? true {
+            verdict.lateRed = assessment
+        }
+    }
+    return verdict
+}
+
+/// The readings that some immediate limit makes red by themselves, for `unverified-red`: a report that was refused
+/// as a whole must not hide one. `instant` is when it was received, since its own time can't be trusted.
+public func immediateReds(in readings: [Reading], at instant: Instant, plan: Plan) -> [Assessment] {
+    let judgement = Judgement(readings: readings, at: instant, key: nil, plan: plan, history: PatientHistory())
+    var reds: [Assessment] = []
+    judgement.forEachRule { kind, side, bands in
+        guard let assessment = judgement.assess(kind, side, bands) else { return }
+        if assessment.level == .red, assessment.immediate { reds.append(assessment) }
+    }
+    return reds
+}
+
+extension Plan {
+    /// What must be read from the store before `report` can be judged: nil for nearly every report, since it is asked
+    /// only when a reading is beyond a limit that needs several readings and would worsen what it is by itself.
+    public func historyNeeded(for report: JudgedReport) -> HistoryNeed? {
+        let judgement = Judgement(
+            readings: report.readings, at: report.takenAt, key: report.key, plan: self, history: PatientHistory())
+        var need: HistoryNeed?
+        judgement.forEachRule { kind, side, bands in
+            guard let span = judgement.spanNeeded(kind, side, bands) else { return }
+            let since = report.takenAt - span
+            need = HistoryNeed(
+                kinds: (need?.kinds ?? []).union([kind]), since: min(need?.since ?? since, since))
+        }
+        return need
+    }
+}
+
+/// One report under one plan.
+private struct Judgement {
+    let readings: [Reading]
+    let instant: Instant
+    let key: ReportKey?
+    let plan: Plan
+    let history: PatientHistory
+    private let onOxygen: Bool
+
+    init(readings: [Reading], at instant: Instant, key: ReportKey?, plan: Plan, history: PatientHistory) {
+        self.readings = readings
+        self.instant = instant
+        self.key = key
+        self.plan = plan
+        self.history = history
+        onOxygen = readings.contains { $0.kind == .oxygen && $0.value > 0 }
+    }
+
+    /// Calls `body` once for each kind in the report and side that has a band.
+    func forEachRule(_ body: (Kind, Side, [ResolvedBand]) -> Void) {
+        var present: UInt64 = 0
+        for reading in readings { present |= 1 << UInt64(reading.kind.rawValue) }
+        for kind in Kind.allCases where present & (1 << UInt64(kind.rawValue)) != 0 {
+            for side in Side.allCases {
+                let bands = plan.bands(kind, side, onOxygen: onOxygen, at: instant)
+                if !bands.isEmpty { body(kind, side, bands) }
+            }
+        }
+    }
+
+    /// The worst that any reading of the kind is by any of the bands.
+    func assess(_ kind: Kind, _ side: Side, _ bands: [ResolvedBand]) -> Assessment? {
+        var worst: Assessment?
+        var clears = true
+        for reading in readings where reading.kind == kind {
+            let measured = Measured(reading)
+            for band in bands {
+                let assessment = assess(reading, measured, side, band)
+                if assessment.level != nil || assessment.suspect || measured.isBeyondMeter(on: side)
+                    || band.thresholds.contains(where: {
+                        measured.isBeyond($0.threshold.limit, on: side, margin: band.clearMargin)
+                    })
+                {
+                    clears = false
+                }
+                if worst.map({ isWorse(assessment, than: $0) }) ?? true { worst = assessment }
+            }
+        }
+        if worst?.level == .red, plan.isRedOff(kind, at: instant) {
+            worst?.level = .amber
+            worst?.immediate = false
+            worst?.redSwitchedOff = true
+        }
+        worst?.clears = clears
+        return worst
+    }
+
+    private func assess(_ reading: Reading, _ measured: Measured, _ side: Side, _ band: ResolvedBand) -> Assessment {
+        var result = Assessment(
+            rule: RuleNames.name(reading.kind, side), side: side, level: nil, reading: reading, pack: band.pack,
+            packHash: band.packHash, worseness: measured.worseness(on: side), step: band.worseBy,
+            suspect: reading.isSuspect)
+        for resolved in band.thresholds {
+            let threshold = resolved.threshold
+            guard measured.isBeyond(threshold.limit, on: side) else { continue }
+            if threshold.occurrences > 1 {
+                guard let others = run(of: threshold, kind: reading.kind, side: side) else { continue }
+                result.otherReadings = others
+            }
+            result.level = threshold.severity
+            result.limit = threshold
+            result.basis = resolved.basis
+            result.source = resolved.limit.source
+            result.isProposal = resolved.limit.isProposal
+            result.immediate = threshold.immediate
+            break
+        }
+        // Outside contract: a glucose LO or HI is red at once, whatever the plan's limits ask for.
+        if reading.kind == .glucose, measured.isBeyondMeter(on: side) {
+            result.level = .red
+            result.immediate = true
+        }
+        return result
+    }
+
+    /// A total order that does not depend on the order of readings or bands, as far as they differ in what counts.
+    private func isWorse(_ left: Assessment, than right: Assessment) -> Bool {
+        if left.level != right.level {
+            guard let leftLevel = left.level else { return false }
+            return right.level.map { leftLevel > $0 } ?? true
+        }
+        if left.immediate != right.immediate { return left.immediate }
+        if left.worseness != right.worseness { return left.worseness > right.worseness }
+        if left.suspect != right.suspect { return right.suspect }
+        return left.reading.index < right.reading.index
+    }
+
+    // MARK: - Limits that ask for several readings
+
+    /// A report is one occasion, however many readings of the kind it holds. The limit is met when `occurrences`
+    /// occasions in a row, this one among them, are beyond it and lie within the span, by the time they were taken and
+    /// not by the order in which they came. Returns the other occasions' readings, oldest first; nil when not met.
+    func run(of threshold: Threshold, kind: Kind, side: Side) -> [PastReading]? {
+        var before: [PastReading] = []
+        var after: [PastReading] = []
+        let occasions = occasions(of: kind)
+        for occasion in occasions.reversed() where isBefore(occasion) {
+            guard let beyond = occasion.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }) else {
+                break
+            }
+            before.insert(beyond, at: 0)
+        }
+        for occasion in occasions where !isBefore(occasion) {
+            guard let beyond = occasion.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }) else {
+                break
+            }
+            after.append(beyond)
+        }
+        // Every stretch of that many occasions which has this report in it, from the oldest on.
+        let others = threshold.occurrences - 1
+        for earlier in stride(from: min(others, before.count), through: 0, by: -1) where others - earlier <= after.count
+        {
+            let stretch = before.suffix(earlier) + after.prefix(others - earlier)
+            let first = earlier > 0 ? stretch.first?.takenAt ?? instant : instant
+            let last = others > earlier ? stretch.last?.takenAt ?? instant : instant
+            if last - first <= threshold.within { return Array(stretch) }
+        }
+        return nil
+    }
+
+    /// The other reports' readings of the kind, report by report, oldest first; within one report the worst is not
+    /// sought: the first beyond the limit stands for it.
+    private func occasions(of kind: Kind) -> [[PastReading]] {
+        var byReport: [ReportKey: [PastReading]] = [:]
+        for reading in history.readings where reading.kind == kind && reading.key != key {
+            byReport[reading.key, default: []].append(reading)
+        }
+        return byReport.values.map { $0.sorted { $0.index < $1.index } }.sorted { left, right in
+            guard let left = left.first, let right = right.first else { return false }
+            if left.takenAt != right.takenAt { return left.takenAt < right.takenAt }
+            return left.key.precedes(right.key)
+        }
+    }
+
+    private func isBefore(_ occasion: [PastReading]) -> Bool {
+        guard let first = occasion.first else { return false }
+        if first.takenAt != instant { return first.takenAt < instant }
+        return key.map { first.key.precedes($0) } ?? true
+    }
+
+    /// The longest span of a limit that would worsen what a reading is by itself.
+    func spanNeeded(_ kind: Kind, _ side: Side, _ bands: [ResolvedBand]) -> Interval? {
+        var longest: Interval?
+        let level = assess(kind, side, bands)?.level
+        for reading in readings where reading.kind == kind {
+            let measured = Measured(reading)
+            for band in bands {
+                for threshold in band.thresholds.map(\.threshold) where threshold.occurrences > 1 {
+                    guard level.map({ threshold.severity > $0 }) ?? true else { continue }
+                    guard measured.isBeyond(threshold.limit, on: side) else { continue }
+                    longest = max(longest ?? threshold.within, threshold.within)
+                }
+            }
+        }
+        return longest
+    }
+}
+
+/// The bands' rule codes, made once.
+private enum RuleNames {
+    private static let names: [String] = {
+        var names = Array(repeating: "", count: 64)
+        for kind in Kind.allCases {
+            for side in Side.allCases { names[PlanCompiler.place(kind, side)] = Band.rule(kind, side) }
+        }
+        return names
+    }()
+
+    static func name(_ kind: Kind, _ side: Side) -> String { names[PlanCompiler.place(kind, side)] }
+}
+
+extension ReportKey {
+    /// An order that is the same everywhere, for readings taken at one instant.
+    func precedes(_ other: ReportKey) -> Bool {
+        device == other.device ? report.precedes(other.report) : device.precedes(other.device)
+    }
+}
+
+extension Identifier {
+    fileprivate func precedes(_ other: Identifier) -> Bool {
+        for index in 0..<min(count, other.count) where self[index] != other[index] { return self[index] < other[index] }
+        return count < other.count
+    }
+}

@@ -1,0 +1,173 @@
+/// The limits that hold for one patient, or for every patient with the same profile: packs and own limits resolved by
+/// precedence, once.
+///
+/// Per kind and side: the patient's own limit replaces the side that it names. Else the condition packs' bands replace
+/// `adult`'s; of two condition packs the more severe result wins. SpO2 follows `news2Scale` alone: condition packs
+/// have no say in it. `red: off` turns a kind's reds into ambers until that day is over. The site's choice of the
+/// amber limit for low glucose stands in for the packs'.
+///
+/// Immutable: shared between patients and threads. `Plans` hands out one object for equal profiles.
+public final class Plan: Sendable {
+    /// IANA name, for the local time in sentences.
+    public let timeZone: String
+    /// What is wrong with the profile, for `enrol` to refuse with these words. A plan with problems still judges by
+    /// everything in it that can be used.
+    public let problems: [PlanProblem]
+    /// Rules that lack what they need: the patient is grey with these reasons.
+    public let lacking: [PlanLack]
+
+    private let sides: [ResolvedSide]
+    private let redOffBefore: [Kind: Instant]
+    private let born: CalendarDate?
+    private let personalBests: [Kind: Double]
+
+    public init(profile: PatientProfile, packs: PackLibrary) {
+        var compiler = PlanCompiler(profile: profile, packs: packs)
+        compiler.compile()
+        timeZone = profile.timeZone
+        problems = compiler.problems
+        lacking = compiler.lacking
+        sides = compiler.sides
+        redOffBefore = compiler.redOffBefore
+        born = profile.born
+        personalBests = profile.baselines.filter { $0.key == .peakFlow || $0.key == .fev1 }
+    }
+
+    /// What `enrol` must refuse in a profile; empty for a good one.
+    public static func problems(of profile: PatientProfile, packs: PackLibrary) -> [PlanProblem] {
+        Plan(profile: profile, packs: packs).problems
+    }
+
+    /// The limits in force for a kind and side, most severe first within each band; for showing to people.
+    public func limits(_ kind: Kind, _ side: Side) -> [BandLimit] {
+        let resolved = sides[PlanCompiler.place(kind, side)]
+        let bands = resolved.preferred.isEmpty ? resolved.fallback : resolved.preferred
+        return bands.flatMap(\.thresholds).map(\.limit)
+    }
+
+    /// Marks what can only be called suspect by someone who knows the patient: over 150 % of the personal best. Call
+    /// it on a report's validated readings before they are judged and stored; twice changes nothing.
+    public func markSuspicions(in readings: inout [Reading]) {
+        guard !personalBests.isEmpty else { return }
+        for place in readings.indices {
+            guard let best = personalBests[readings[place].kind], readings[place].value > 1.5 * best,
+                !readings[place].suspicions.contains(.abovePersonalBest)
+            else { continue }
+            readings[place].suspicions.append(.abovePersonalBest)
+        }
+    }
+
+    func bands(_ kind: Kind, _ side: Side, onOxygen: Bool, at instant: Instant) -> [ResolvedBand] {
+        let resolved = sides[PlanCompiler.place(kind, side)]
+        // The ordinary plan asks for nothing: hand its array out as it is.
+        guard resolved.isConditional else {
+            return resolved.preferred.isEmpty ? resolved.fallback : resolved.preferred
+        }
+        let age = born?.age(at: instant)
+        let preferred = resolved.preferred.filter { $0.applicability.holds(onOxygen: onOxygen, age: age) }
+        if !preferred.isEmpty { return preferred }
+        return resolved.fallback.filter { $0.applicability.holds(onOxygen: onOxygen, age: age) }
+    }
+
+    func isRedOff(_ kind: Kind, at instant: Instant) -> Bool {
+        guard !redOffBefore.isEmpty, let end = redOffBefore[kind] else { return false }
+        return instant < end
+    }
+}
+
+/// Hands out one plan for all profiles that are judged alike. One thread's; make a new one when packs change.
+public struct Plans {
+    public let packs: PackLibrary
+    private var plans: [PatientProfile: Plan] = [:]
+    private let usesAge: Bool
+    private let usesTarget: Bool
+    private let baselines: Set<Kind>
+
+    public init(packs: PackLibrary) {
+        self.packs = packs
+        let bands = packs.packs.filter(\.isEnabled).flatMap(\.bands)
+        usesAge = bands.contains { $0.applicability.ageFrom != nil || $0.applicability.ageBelow != nil }
+        usesTarget = bands.contains { $0.limits.contains { $0.reference == .offsetFromTarget } }
+        let relative = bands.filter { $0.limits.contains { $0.reference == .percentOfBaseline } }
+        baselines = Set(relative.map(\.kind)).union([.peakFlow, .fev1])
+    }
+
+    /// How many different plans there are.
+    public var count: Int { plans.count }
+
+    /// The plan for a profile: the same object for every profile that differs only in what no limit looks at.
+    public mutating func plan(for profile: PatientProfile) -> Plan {
+        var relevant = profile
+        if !usesAge { relevant.born = nil }
+        if !usesTarget { relevant.inrTarget = nil }
+        relevant.highRisk = false
+        relevant.dryWeight = nil
+        relevant.baselines = profile.baselines.filter { baselines.contains($0.key) }
+        relevant.conditions = Set(profile.conditions).sorted()
+        if let plan = plans[relevant] { return plan }
+        let plan = Plan(profile: relevant, packs: packs)
+        plans[relevant] = plan
+        return plan
+    }
+}
+
+/// Why a profile can't be enrolled. `description` has no patient data but the limits themselves.
+public enum PlanProblem: Error, Hashable, Sendable, CustomStringConvertible {
+    case unknownPack(String)
+    /// Beyond amber comes red, and low lies below high: this profile has it the other way round.
+    case inverted(Kind, String)
+    /// `red: off` without by or reason.
+    case redOffUnexplained(Kind)
+
+    public var description: String {
+        switch self {
+        case .unknownPack(let code): "there is no protocol pack \"\(code)\""
+        case .inverted(let kind, let words): "the limits of \(kind.code) are inverted: \(words)"
+        case .redOffUnexplained(let kind): "red: off for \(kind.code) needs by, reason and until"
+        }
+    }
+}
+
+/// A rule that lacks what it needs.
+public enum PlanLack: Hashable, Sendable, CustomStringConvertible {
+    case baseline(Kind)
+    case target(Kind)
+    case packDisabled(String)
+
+    public var description: String {
+        switch self {
+        case .baseline(let kind): "\(kind.name) has no baseline"
+        case .target(let kind): "\(kind.name) has no target"
+        case .packDisabled(let code): "the protocol pack \(code) is not enabled"
+        }
+    }
+}
+
+/// One side of a kind in a plan.
+struct ResolvedSide: Sendable {
+    /// The patient's own limit or the condition packs'.
+    var preferred: [ResolvedBand] = []
+    /// `adult`'s, where none of `preferred` applies; empty beside an own limit.
+    var fallback: [ResolvedBand] = []
+
+    /// Some band asks for oxygen or an age.
+    var isConditional = false
+}
+
+/// A band with absolute limits.
+struct ResolvedBand: Sendable {
+    /// Most severe first.
+    var thresholds: [ResolvedThreshold]
+    var applicability: Applicability
+    var clearMargin: Double
+    var worseBy: Double?
+    var pack: String
+    var packHash: String
+}
+
+struct ResolvedThreshold: Sendable {
+    var limit: BandLimit
+    var basis: String?
+
+    var threshold: Threshold { limit.threshold }
+}

@@ -1,0 +1,208 @@
+/// An alert's one sentence for a nurse: what was measured, when, against which limit of which pack. English; nothing
+/// in it names the patient.
+public enum Sentence {
+    /// "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack, NHS COVID Oximetry @home)."
+    /// The value stands as it was sent, times are the patient's local ones.
+    public static func summary(
+        of assessment: Assessment, takenAt: Instant, receivedAt: Instant, timeZone: String
+    ) -> String {
+        let (date, time) = LocalTime.words(takenAt, timeZone: timeZone)
+        var text = "\(measured(assessment.reading)) on \(date) at \(time), \(judged(assessment))"
+        text += occasions(assessment, timeZone: timeZone) + doubts(assessment.reading)
+        if Clocks.isLate(takenAt: takenAt, receivedAt: receivedAt) {
+            let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
+            text += "; received late, on \(date) at \(time)"
+        }
+        return text + "."
+    }
+
+    /// For `late-red`: received over 24 h after it was taken.
+    public static func lateRed(
+        of assessment: Assessment, takenAt: Instant, receivedAt: Instant, timeZone: String
+    ) -> String {
+        let sentence = summary(of: assessment, takenAt: takenAt, receivedAt: receivedAt, timeZone: timeZone)
+        return sentence.dropLast() + ", too late to alert as red."
+    }
+
+    /// For `unverified-red`: value, reason and time of receipt, since the report's own time or patient is in doubt.
+    public static func unverifiedRed(
+        of assessment: Assessment, reason: RefusalReason, receivedAt: Instant, timeZone: String
+    ) -> String {
+        let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
+        return "Unverified: \(measured(assessment.reading)), \(judged(assessment)), in a report received on \(date) at "
+            + "\(time) that was refused (\(words(reason)))\(doubts(assessment.reading))."
+    }
+
+    /// "SpO2 90 %", "Temperature 102.4 °F (39.1 °C)", "Glucose LO (below 1.1 mmol/L)".
+    public static func measured(_ reading: Reading) -> String {
+        if let code = reading.code { return "\(reading.kind.name) \(code) (\(words(ofCode: code)))" }
+        let unit = (reading.sentUnit ?? reading.kind.canonicalUnit)?.words ?? ""
+        let value = (number(reading.sentValue) + " " + unit).trimmingSpace
+        if reading.flags.contains(.outOfRangeLow) { return "\(reading.kind.name) LO (below the meter's \(value))" }
+        if reading.flags.contains(.outOfRangeHigh) { return "\(reading.kind.name) HI (above the meter's \(value))" }
+        return "\(reading.kind.name) \(value)\(converted(reading))"
+    }
+
+    private static func converted(_ reading: Reading) -> String {
+        guard let sent = reading.sentUnit, let unit = reading.kind.canonicalUnit, unit != sent else { return "" }
+        guard unit.words != sent.words, reading.kind != .glucose, reading.kind != .inr else { return "" }
+        return " (\(number(reading.value, decimals: reading.kind.shownDecimals)) \(unit.words))"
+    }
+
+    /// "at or below the red limit of 92 % (adult pack, NHS COVID Oximetry @home)"
+    private static func judged(_ assessment: Assessment) -> String {
+        guard let level = assessment.level else { return "in range" }
+        guard let threshold = assessment.limit else {
+            return "outside what the meter can measure, which is \(level.rawValue) at once"
+        }
+        // The limit's own severity, which a red that is switched off keeps.
+        let limit = "the \(threshold.severity.rawValue) limit of \(limitWords(threshold.limit, assessment))"
+        let off = assessment.redSwitchedOff ? ", red being switched off" : ""
+        return "\(relation(threshold.limit, assessment)) \(limit)\(off) (\(provenance(assessment)))"
+    }
+
+    private static func relation(_ limit: Limit, _ assessment: Assessment) -> String {
+        switch (assessment.side, limit.inclusive) {
+        case (.low, true): "at or below"
+        case (.low, false): "below"
+        case (.high, true): "at or above"
+        case (.high, false): "above"
+        }
+    }
+
+    private static func limitWords(_ limit: Limit, _ assessment: Assessment) -> String {
+        let kind = assessment.reading.kind
+        if kind.isCoded, let rank = Int(exactly: limit.value), kind.codes.indices.contains(rank) {
+            return kind.codes[rank]
+        }
+        var text = number(limit.value, decimals: 2)
+        var unit = kind.canonicalUnit
+        if kind == .glucose, assessment.reading.sentUnit == .milligramsPerDecilitre,
+            let pair = limit.milligramsPerDecilitre
+        {
+            text = number(pair)
+            unit = .milligramsPerDecilitre
+        }
+        return (text + " " + (unit?.words ?? "")).trimmingSpace
+    }
+
+    private static func provenance(_ assessment: Assessment) -> String {
+        let own = assessment.pack == "own-limit"
+        var parts = [own ? "the patient's own limit" : "\(assessment.pack) pack"]
+        if let basis = assessment.basis { parts.append(basis) }
+        if !assessment.source.isEmpty { parts.append(assessment.source) }
+        if assessment.isProposal { parts.append("proposal") }
+        return parts.joined(separator: ", ")
+    }
+
+    private static func occasions(_ assessment: Assessment, timeZone: String) -> String {
+        guard !assessment.otherReadings.isEmpty else { return "" }
+        let others = assessment.otherReadings.map { other in
+            let (date, time) = LocalTime.words(other.takenAt, timeZone: timeZone)
+            let unit = (other.sentUnit ?? other.kind.canonicalUnit)?.words ?? ""
+            return (number(other.sentValue) + " " + unit).trimmingSpace + " on \(date) at \(time)"
+        }
+        return ", as was " + others.joined(separator: " and ")
+    }
+
+    private static func doubts(_ reading: Reading) -> String {
+        guard reading.isSuspect else { return "" }
+        let reasons = reading.suspicions.map { suspicion in
+            switch suspicion {
+            case .unusualValue: "an unusual value"
+            case .smallPulsePressure: "systolic and diastolic less than 10 mmHg apart"
+            case .meanArterialMismatch: "mean arterial pressure does not fit"
+            case .deviceFlag: "the reader reported a poor measurement"
+            case .pulseMismatch: "two pulses over 20 apart"
+            case .abovePersonalBest: "far above the personal best"
+            }
+        }
+        return "; suspect (\(reasons.joined(separator: ", "))), repeat asked"
+    }
+
+    private static func words(_ reason: RefusalReason) -> String {
+        switch reason {
+        case .clockFuture: "clock-future: its time lies ahead"
+        case .tooOld: "too-old: its time is over 30 days ago"
+        case .unpaired: "unpaired: nobody had the reader at its time"
+        case .conflict: "conflict: another report has its id"
+        default: reason.rawValue
+        }
+    }
+
+    private static func words(ofCode code: String) -> String {
+        switch code {
+        case "A": "alert"
+        case "C": "new confusion"
+        case "V": "responds to voice"
+        case "P": "responds to pain"
+        default: "unresponsive"
+        }
+    }
+
+    /// As people write it: `142`, `36.6`; never in scientific notation for anything plausible.
+    static func number(_ value: Double) -> String {
+        if let whole = Int64(exactly: value), value.magnitude < 1e15 { return String(whole) }
+        return value.description
+    }
+
+    /// Rounded to so many decimals, without trailing zeros.
+    static func number(_ value: Double, decimals: Int) -> String {
+        var scale = 1.0
+        for _ in 0..<decimals { scale *= 10 }
+        return number((value * scale).rounded(.toNearestOrAwayFromZero) / scale)
+    }
+}
+
+extension String {
+    fileprivate var trimmingSpace: String { hasSuffix(" ") ? String(dropLast()) : self }
+}
+
+extension Kind {
+    /// For people.
+    public var name: String {
+        switch self {
+        case .systolic: "Systolic pressure"
+        case .diastolic: "Diastolic pressure"
+        case .meanArterial: "Mean arterial pressure"
+        case .pulse: "Pulse"
+        case .spo2: "SpO2"
+        case .respiratoryRate: "Respiratory rate"
+        case .temperature: "Temperature"
+        case .weight: "Weight"
+        case .glucose: "Glucose"
+        case .ketones: "Ketones"
+        case .peakFlow: "Peak flow"
+        case .fev1: "FEV1"
+        case .inr: "INR"
+        case .steps: "Steps"
+        case .catScore: "CAT score"
+        case .consciousness: "Consciousness"
+        case .oxygen: "Oxygen"
+        }
+    }
+
+    fileprivate var shownDecimals: Int {
+        switch self {
+        case .temperature, .weight: 1
+        case .fev1: 2
+        default: 0
+        }
+    }
+}
+
+extension UCUMUnit {
+    /// For people; empty where the number stands alone.
+    public var words: String {
+        switch self {
+        case .millimetresOfMercury: "mmHg"
+        case .perMinute, .beatsPerMinute, .breathsPerMinute: "/min"
+        case .celsius: "°C"
+        case .fahrenheit: "°F"
+        case .pound: "lb"
+        case .stone: "st"
+        case .internationalNormalizedRatio, .one, .steps, .score: ""
+        default: code
+        }
+    }
+}

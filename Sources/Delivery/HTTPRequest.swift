@@ -1,0 +1,19 @@
+/// One POST, ready to go.
+struct HTTPRequest: Hashable, Sendable {
+    var address: WebAddress
+    var headers: [Header]
+    var body: [UInt8]
+
+    struct Header: Hashable, Sendable {
+        var name: String
+        var value: String
+    }
+}
+
+/// What came of one request.
+enum HTTPResult: Hashable, Sendable {
+    /// The status line and all headers came, whatever happened to the body. `retryAfter` is in seconds.
+    case answered(status: Int, retryAfter: Int64?)
+    /// No answer, or only a part of one. The text is libcurl's own and holds nothing of the request.
+    case unanswered(String)
+}

@@ -1,0 +1,206 @@
+import Alerting
+import Clinical
+import Formats
+import Ingestion
+import PostgresStore
+import Registry
+
+/// `homeward alerts`: the worklist at a terminal.
+public struct Alerts {
+    private let configurationPath: String
+
+    public init(configurationPath: String) {
+        self.configurationPath = configurationPath
+    }
+
+    /// Reds first, then the oldest. `all`: resolved ones too.
+    public func list(all: Bool, site: String?, patient: String?, json: Bool) throws -> ExitStatus {
+        var filter = AlertFilter()
+        if !all { filter.states = Set(AlertState.allCases).subtracting([.resolved]) }
+        for (text, path, name) in [(site, \AlertFilter.site, "site"), (patient, \AlertFilter.patient, "patient")] {
+            guard let text else { continue }
+            guard let code = Identifier(text) else {
+                StandardError.write("--\(name): \(text) is no code\n")
+                return .usage
+            }
+            filter[keyPath: path] = code
+        }
+        return withDatabase(configurationPath) { loaded throws(StoreFailure) in
+            let rows = try AlertReader(loaded.database).alerts(filter)
+            var output = BufferedOutput()
+            if json {
+                for row in rows { output.write(AlertText.json(row)) }
+            } else if rows.isEmpty {
+                output.write("no alerts")
+            } else {
+                for row in rows { output.write(AlertText.line(row)) }
+            }
+            output.flush()
+            return .success
+        }
+    }
+
+    /// By the whole id, or by a beginning that only one alert has.
+    public func show(_ id: String, json: Bool) throws -> ExitStatus {
+        withDatabase(configurationPath) { loaded throws(StoreFailure) in
+            let reader = AlertReader(loaded.database)
+            let candidates: [AlertRow]
+            if let whole = AlertID(id) {
+                var filter = AlertFilter()
+                filter.id = whole
+                candidates = try reader.alerts(filter)
+            } else {
+                candidates = try reader.alerts().filter { $0.episode.id.description.hasPrefix(id.lowercased()) }
+            }
+            guard let row = candidates.first, candidates.count == 1 else {
+                StandardError.write(
+                    candidates.isEmpty ? "no alert \(id)\n" : "\(id) is the beginning of \(candidates.count) alerts\n")
+                return .badData
+            }
+            let events = try reader.events(of: row.episode.id)
+            let deliveries = try reader.deliveries(of: row.episode.id)
+            var output = BufferedOutput()
+            if json {
+                output.write(AlertText.json(row, events: events, deliveries: deliveries))
+            } else {
+                for line in AlertText.explanation(row, events: events, deliveries: deliveries) { output.write(line) }
+            }
+            output.flush()
+            return .success
+        }
+    }
+}
+
+/// Alerts as text and as JSON. Everything that came from outside passes through `StandardErrorLog.escaped`, so that no
+/// input can move a cursor.
+enum AlertText {
+    static func line(_ row: AlertRow) -> String {
+        let episode = row.episode
+        let who = whom(episode)
+        return [
+            episode.id.description.prefix(8).description, episode.severity.rawValue.uppercased(),
+            episode.state.rawValue, RFC3339.format(episode.raisedAt), who, episode.rule,
+            StandardErrorLog.escaped(episode.summary) + (episode.late ? " (late)" : ""),
+        ].joined(separator: "  ")
+    }
+
+    private static func whom(_ episode: Episode) -> String {
+        switch episode.subject {
+        case .patient(let code), .device(let code), .site(let code): "\(code)"
+        case .instance: "homeward"
+        }
+    }
+
+    static func explanation(_ row: AlertRow, events: [EpisodeEvent], deliveries: [DeliveryRow]) -> [String] {
+        let episode = row.episode
+        var lines = [
+            "alert      \(episode.id)",
+            "about      \(episode.subject.text)" + (episode.site.map { " (site \($0))" } ?? ""),
+            "rule       \(episode.rule), \(episode.alertClass.rawValue), \(episode.severity.rawValue)",
+            "state      \(episode.state.rawValue)" + (episode.late ? ", late" : ""),
+            "summary    \(StandardErrorLog.escaped(episode.summary))",
+            "raised     \(RFC3339.format(episode.raisedAt))",
+        ]
+        if let at = episode.acknowledgedAt {
+            lines.append("taken      \(RFC3339.format(at)) by \(row.acknowledgedBy ?? "?")")
+        }
+        if let at = row.resolvedAt { lines.append("resolved   \(RFC3339.format(at)) by \(row.resolvedBy ?? "?")") }
+        lines.append("history")
+        for event in events {
+            lines.append(
+                "  \(RFC3339.format(event.at))  \(event.transition.rawValue)  \(event.severity.rawValue)  "
+                    + "\(event.actor)  \(StandardErrorLog.escaped(event.summary))")
+            lines.append("    \(StandardErrorLog.escaped(event.explanation))")
+        }
+        lines.append(deliveries.isEmpty ? "told       nobody" : "told")
+        for delivery in deliveries {
+            let error = delivery.lastError.map { ", \(StandardErrorLog.escaped($0))" } ?? ""
+            let sent = delivery.sentAt.map { " at \(RFC3339.format($0))" } ?? ""
+            lines.append(
+                "  \(delivery.recipient) by \(delivery.channel): \(delivery.state)\(sent), "
+                    + "attempt \(delivery.attempts)\(error)")
+        }
+        return lines
+    }
+
+    static func json(_ row: AlertRow, events: [EpisodeEvent]? = nil, deliveries: [DeliveryRow]? = nil) -> String {
+        let episode = row.episode
+        var writer = JSONWriter()
+        func text(_ name: String, _ value: String?) {
+            writer.name(name)
+            if let value { writer.value(value) } else { writer.null() }
+        }
+        writer.beginObject()
+        text("alert", episode.id.description)
+        text("site", episode.site?.description)
+        if case .patient(let code) = episode.subject { text("patient", code.description) } else { text("patient", nil) }
+        text("device", episode.device?.description)
+        text("class", episode.alertClass.rawValue)
+        text("rule", episode.rule)
+        text("severity", episode.severity.rawValue)
+        text("state", episode.state.rawValue)
+        writer.name("late")
+        writer.value(episode.late)
+        text("raised_at", RFC3339.format(episode.raisedAt))
+        text("acknowledged_at", episode.acknowledgedAt.map(RFC3339.format))
+        text("acknowledged_by", row.acknowledgedBy)
+        text("resolved_at", row.resolvedAt.map(RFC3339.format))
+        text("resolved_by", row.resolvedBy)
+        writer.name("escalation_level")
+        writer.value(episode.escalationLevel)
+        text("summary", episode.summary)
+        if let events {
+            writer.name("events")
+            writer.beginArray()
+            for event in events { write(event, to: &writer) }
+            writer.endArray()
+        }
+        if let deliveries {
+            writer.name("deliveries")
+            writer.beginArray()
+            for delivery in deliveries { write(delivery, to: &writer) }
+            writer.endArray()
+        }
+        writer.endObject()
+        return writer.text
+    }
+
+    private static func write(_ event: EpisodeEvent, to writer: inout JSONWriter) {
+        writer.beginObject()
+        for (name, value) in [
+            ("at", RFC3339.format(event.at)), ("transition", event.transition.rawValue),
+            ("severity", event.severity.rawValue), ("actor", event.actor), ("summary", event.summary),
+        ] {
+            writer.name(name)
+            writer.value(value)
+        }
+        writer.name("explanation")
+        // What the database gives back is JSON; anything else is shown as text rather than break the line.
+        let bytes = Array(event.explanation.utf8)
+        do throws(JSONFault) {
+            writer.value(try JSONReader.value(bytes.span, maximumDepth: 32))
+        } catch {
+            writer.value(event.explanation)
+        }
+        writer.endObject()
+    }
+
+    private static func write(_ delivery: DeliveryRow, to writer: inout JSONWriter) {
+        writer.beginObject()
+        for (name, value) in [
+            ("channel", delivery.channel), ("recipient", delivery.recipient), ("state", delivery.state),
+        ] {
+            writer.name(name)
+            writer.value(value)
+        }
+        writer.name("attempts")
+        writer.value(delivery.attempts)
+        for (name, value) in [
+            ("last_error", delivery.lastError), ("sent_at", delivery.sentAt.map(RFC3339.format)),
+        ] {
+            writer.name(name)
+            if let value { writer.value(value) } else { writer.null() }
+        }
+        writer.endObject()
+    }
+}

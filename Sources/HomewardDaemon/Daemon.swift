@@ -1,0 +1,143 @@
+import Alerting
+import Clinical
+import Delivery
+import Documents
+import Foundation
+import Ingestion
+import Instruments
+import Logging
+import MQTTClient
+import PostgresStore
+import Registry
+import RingBuffer
+import ServiceLifecycle
+import UnixSignals
+import WebApp
+
+/// The composition root: every room wired to the others, started and stopped in order.
+///
+/// Health and metrics answer first and last; the pipeline drains before the dispatcher and the probe end.
+struct Daemon {
+    private let loaded: LoadedConfiguration
+    private let logger: Logger
+    private let instruments: PipelineInstruments
+    private let pipeline: Pipeline
+    private let dispatcher: Dispatcher
+    private let probe: DatabaseProbe
+    private let notification = ServiceNotification()
+
+    init(_ loaded: LoadedConfiguration, crashGuard: CrashGuard, logger: Logger) throws {
+        self.loaded = loaded
+        self.logger = logger
+        let instruments = PipelineInstruments(
+            .init(
+                reasons: RefusalReason.allCases.map(\.rawValue), alertClasses: AlertClass.allCases.map(\.rawValue),
+                severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
+        let configuration = loaded.configuration
+        let queue = try PostgresDeliveryQueue(loaded.database)
+        let wakeQueue = queue.waker
+        let commit = CommitControl(onOutbox: { wakeQueue.wake() })
+        let packs = loaded.packs
+        let store = PostgresCommitStore(loaded.database) { entries, version in
+            try RegistryBuild.registry(entries, version: version, packs: packs)
+        }
+        pipeline = try Pipeline(
+            broker: loaded.broker, filters: loaded.topicFilters, store: store, packs: packs, crashGuard: crashGuard,
+            commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
+        let webhook = WebhookChannel(
+            publicURL: configuration.http.publicURL, secret: configuration.delivery.webhook?.secret,
+            caFile: configuration.delivery.webhook?.caFile, deadline: configuration.deadlines.delivery)
+        dispatcher = try Dispatcher(
+            queue: queue, webhook: webhook, instruments: instruments, logger: Logger(label: "delivery"))
+        probe = DatabaseProbe(loaded.database, logger: Logger(label: "database"))
+        self.instruments = instruments
+        observe()
+    }
+
+    /// Gauges that are read at each scrape.
+    private func observe() {
+        let gauge = pipeline.gauge
+        let subscriber = pipeline.subscriber
+        let probe = probe
+        instruments.ringOccupancy.observe { gauge.occupancy }
+        instruments.brokerConnected.observe { subscriber.isConnected ? 1 : 0 }
+        instruments.databaseConnected.observe { probe.isConnected ? 1 : 0 }
+    }
+
+    func run() async throws {
+        let http = try webServices()
+        let reload = Reload(loaded: loaded, commit: pipeline.commit, notification: notification, logger: logger)
+        let watchdog = Watchdog(
+            notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
+        // Services stop in the reverse order of this list.
+        let services: [any Service] =
+            http + [probe, DispatcherService(dispatcher: dispatcher), pipeline, watchdog, reload]
+        var configuration = ServiceGroupConfiguration(
+            services: services.map {
+                .init(
+                    service: $0, successTerminationBehavior: .gracefullyShutdownGroup,
+                    failureTerminationBehavior: .gracefullyShutdownGroup)
+            }, gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "services"))
+        configuration.maximumGracefulShutdownDuration = Pipeline.drainLimit + .seconds(8)
+        let group = ServiceGroup(configuration: configuration)
+        logger.info(
+            "started", metadata: ["version": "\(HomewardVersion.current)", "broker": "\(loaded.broker)"])
+        // Ready once the configuration is good: servers that are away are waited for.
+        notification.ready()
+        try await group.run()
+        notification.stopping()
+    }
+
+    private func webServices() throws -> [any Service] {
+        let subscriber = pipeline.subscriber
+        let probe = probe
+        let configuration = loaded.configuration
+        return WebListeners.services(
+            configuration, page: MetricsPage([instruments]),
+            readiness: {
+                Readiness(broker: subscriber.isConnected, database: probe.isConnected, others: probe.problems)
+            }, logger: Logger(label: "http"))
+    }
+}
+
+/// The dispatcher as a service of the group.
+struct DispatcherService: Service {
+    let dispatcher: Dispatcher
+
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await dispatcher.run()
+        } onGracefulShutdown: {
+            dispatcher.stop()
+        }
+    }
+}
+
+/// SIGHUP: new packs, if they are good; the registry is read anew at the next batch.
+struct Reload: Service {
+    let loaded: LoadedConfiguration
+    let commit: CommitControl
+    let notification: ServiceNotification
+    let logger: Logger
+
+    func run() async throws {
+        let signals = await UnixSignalsSequence(trapping: .sighup)
+        for await _ in signals.cancelOnGracefulShutdown() {
+            notification.reloading()
+            do throws(DocumentProblems) {
+                let again = try LoadedConfiguration(path: loaded.path)
+                commit.use(again.packs)
+                logger.info("packs and registry reloaded")
+            } catch {
+                for problem in error.problems {
+                    logger.error(
+                        "not reloaded, the old packs stay in force",
+                        metadata: [
+                            "file": "\(problem.file)", "line": "\(problem.line ?? 0)", "problem": "\(problem.message)",
+                        ])
+                }
+            }
+            notification.ready()
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import CLinux
+import Glibc
+import Ingestion
+import Logging
+import PostgresStore
+import RingBuffer
+import ServiceLifecycle
+import Synchronization
+
+/// Asks PostgreSQL every two seconds whether it would take a report, and makes the coming months' partitions once a day.
+///
+/// A thread of its own: libpq blocks, up to the database deadline, and nothing else may wait for it.
+final class DatabaseProbe: Service {
+    private static let interval: Int32 = 2000
+    private static let upkeepInterval: Int64 = 24 * 3600 * 1_000_000_000
+
+    private let configuration: DatabaseConfiguration
+    private let logger: Logger
+    private let connected = Atomic(false)
+    private let complaint = Mutex<String?>(nil)
+    private let stopDescriptor: Int32
+
+    init(_ configuration: DatabaseConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        stopDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+    }
+
+    deinit { close(stopDescriptor) }
+
+    var isConnected: Bool { connected.load(ordering: .acquiring) }
+
+    /// What somebody must mend before reports can be stored; empty while all is well or the server is merely away.
+    var problems: [String] { complaint.withLock { $0.map { [$0] } ?? [] } }
+
+    func run() async throws {
+        await withGracefulShutdownHandler {
+            await withCheckedContinuation { continuation in
+                _ = StageThread.start(name: "database") {
+                    self.work()
+                    continuation.resume()
+                }
+            }
+        } onGracefulShutdown: {
+            eventfd_write(self.stopDescriptor, 1)
+        }
+    }
+
+    private func work() {
+        let upkeep = DatabaseUpkeep(configuration)
+        var lastUpkeep: Int64?
+        repeat {
+            do throws(StoreFailure) {
+                try upkeep.probe()
+                let now = linux_monotonic_nanoseconds()
+                if lastUpkeep.map({ now - $0 > Self.upkeepInterval }) ?? true {
+                    try upkeep.maintain()
+                    lastUpkeep = now
+                }
+                note(nil)
+            } catch {
+                note(error)
+            }
+        } while sleep()
+    }
+
+    private func note(_ failure: StoreFailure?) {
+        let wasConnected = connected.exchange(failure == nil, ordering: .acquiringAndReleasing)
+        let words = failure.flatMap { $0.kind == .misconfigured ? $0.message : nil }
+        let before = complaint.withLock { complaint in
+            defer { complaint = words }
+            return complaint
+        }
+        if let failure, wasConnected || words != before {
+            logger.error("database can't take reports", metadata: ["failure": "\(failure)"])
+        } else if failure == nil, !wasConnected {
+            logger.info("database connected")
+        }
+    }
+
+    /// False when it is time to stop.
+    private func sleep() -> Bool {
+        var waited = pollfd(fd: stopDescriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&waited, 1, Self.interval) == 0
+    }
+}

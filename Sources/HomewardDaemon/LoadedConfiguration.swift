@@ -1,0 +1,74 @@
+import Clinical
+import Documents
+import Foundation
+import Ingestion
+import Logging
+import MQTTClient
+import PostgresStore
+
+/// The configuration with the packs that it names: what a command needs before it touches any server.
+struct LoadedConfiguration {
+    let path: String
+    let configuration: Configuration
+    let packs: PackLibrary
+    let notices: [DocumentProblem]
+
+    init(path: String) throws(DocumentProblems) {
+        self.path = path
+        var problems: [DocumentProblem] = []
+        var configuration: Configuration?
+        var packs: PackLibrary?
+        do throws(DocumentProblems) {
+            configuration = try Configuration.load(path: path)
+        } catch {
+            problems += error.problems
+        }
+        // Packs are checked also beside a bad configuration, so that one run tells everything.
+        if let configuration {
+            do throws(DocumentProblems) {
+                packs = try ProtocolFiles.library(directory: configuration.protocolsDirectory)
+            } catch {
+                problems += error.problems
+            }
+        }
+        guard let configuration, let packs else { throw DocumentProblems(problems) }
+        self.configuration = configuration
+        self.packs = packs
+        notices = configuration.notices
+    }
+
+    var database: DatabaseConfiguration {
+        DatabaseConfiguration(
+            url: configuration.database.url, password: configuration.database.password,
+            deadline: configuration.deadlines.database)
+    }
+
+    /// One report filter for each site, or for all.
+    var topicFilters: [String] {
+        let sites = configuration.sites.isAll ? ["+"] : configuration.sites.codes.map(\.description)
+        return sites.flatMap { ["homeward/v1/\($0)/+/report", "homeward/v1/\($0)/+/status"] }
+    }
+
+    var broker: BrokerSettings {
+        let broker = configuration.broker
+        var settings = BrokerSettings(host: broker.host, port: broker.port, clientID: broker.clientID)
+        settings.version = broker.version == .mqtt5 ? .mqtt5 : .mqtt311
+        settings.username = broker.username
+        settings.password = broker.password
+        settings.tls = broker.tls.map {
+            BrokerSettings.TLSFiles(authority: $0.caFile, certificate: $0.certificateFile, key: $0.keyFile)
+        }
+        return settings
+    }
+
+    /// Once per process: every logger made later writes to standard error in the configured form.
+    func startLogging() {
+        let level = configuration.log.level
+        let format = configuration.log.format
+        LoggingSystem.bootstrap { label in
+            StandardErrorLog(
+                label: label, level: Logger.Level(rawValue: level.rawValue) ?? .info,
+                format: StandardErrorLog.Format(rawValue: format.rawValue) ?? .text)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+import Clinical
+import Foundation
+import Ingestion
+import Instruments
+import Logging
+import MQTTClient
+import RingBuffer
+import ServiceLifecycle
+import Synchronization
+
+/// The three threads around the ring: mqtt, decode, commit. One service of the daemon.
+///
+/// A graceful shutdown stops reading, waits until what was read is committed, acknowledges it, sends its receipts and
+/// disconnects. What can't be committed within `drainLimit` stays unacknowledged: the broker has it still.
+struct Pipeline: Service {
+    /// Slots of the ring: twice the broker's window, so that a redelivered window fits beside one that is in work.
+    static let capacity = 4096
+    /// Shorter than systemd's TimeoutStopSec.
+    static let drainLimit = Duration.seconds(20)
+
+    private let broker: BrokerSettings
+    private let filters: [String]
+    private let ends: Handoff<RingEnds<Slot>>
+    private let store: Handoff<StoreBox>
+    private let packs: PackLibrary
+    private let crashGuard: CrashGuard?
+    private let instruments: PipelineInstruments
+    private let logger: Logger
+    let gauge: RingGauge
+    let subscriber = SubscriberControl()
+    let commit: CommitControl
+
+    /// The commit thread's store on its way to that thread: whoever takes it owns it.
+    struct StoreBox: @unchecked Sendable, ~Copyable {
+        // Handed over once, before the thread starts; never touched by two threads.
+        let store: any CommitStore
+    }
+
+    init(
+        broker: BrokerSettings, filters: [String], store: any CommitStore, packs: PackLibrary, crashGuard: CrashGuard?,
+        commit: CommitControl, instruments: PipelineInstruments, logger: Logger
+    ) throws {
+        let ends = try RingEnds<Slot>(capacity: Self.capacity) { _ in Slot() }
+        gauge = ends.gauge
+        self.ends = Handoff(ends)
+        self.store = Handoff(StoreBox(store: store))
+        self.broker = broker
+        self.filters = filters
+        self.packs = packs
+        self.crashGuard = crashGuard
+        self.commit = commit
+        self.instruments = instruments
+        self.logger = logger
+    }
+
+    /// Throws when a stage failed: the daemon then ends with a failure and systemd starts it again.
+    func run() async throws {
+        let outcome = await withGracefulShutdownHandler {
+            await withCheckedContinuation { continuation in
+                start { continuation.resume(returning: $0) }
+            }
+        } onGracefulShutdown: {
+            subscriber.stop(within: Self.drainLimit)
+        }
+        switch outcome {
+        case .stopped: logger.info("pipeline drained")
+        case .stoppedUnacknowledged: logger.warning("pipeline stopped with unacknowledged reports; the broker keeps them")
+        case .stageFailed: throw PipelineFailure()
+        }
+    }
+
+    private func start(
+        whenDone: @escaping @Sendable (SubscriberOutcome) -> Void
+    ) {
+        let ring = ends.take()
+        let decoder = Handoff(ring.decoder)
+        let committer = Handoff(ring.committer)
+        let producer = Handoff(ring.producer)
+        let decodeThread = StageThread.start(name: "decode") {
+            var stage = DecodeStage(crashGuard: crashGuard)
+            stage.run(decoder.take())
+        }
+        let commitThread = StageThread.start(name: "commit") {
+            crashGuard?.prepareThread()
+            var stage = CommitStage(
+                processor: BatchProcessor(packs: packs, crashGuard: crashGuard), store: store.take().store,
+                instruments: instruments, control: commit, logger: logger)
+            stage.run(committer.take())
+        }
+        _ = StageThread.start(name: "mqtt") {
+            let inbox = RingInbox(ring: producer.take(), instruments: instruments)
+            let subscriber = GatedSubscriber(
+                settings: broker, filters: filters, inbox: inbox, control: subscriber,
+                observer: BrokerObserver(logger: logger).observe)
+            let outcome = subscriber.run()
+            // The producer is gone with the subscriber, so both stages come to their end.
+            if outcome != .stopped { commit.giveUp() }
+            decodeThread.join()
+            commitThread.join()
+            whenDone(outcome)
+        }
+    }
+}
+
+/// A stage of the pipeline ended before it was asked to.
+struct PipelineFailure: Error, CustomStringConvertible {
+    var description: String { "a stage of the pipeline failed" }
+}
+
+/// Broker events as log lines, by who must act.
+struct BrokerObserver: Sendable {
+    let logger: Logger
+
+    func observe(_ event: BrokerEvent) {
+        switch event {
+        case .connected(let client, let sessionPresent):
+            logger.info(
+                "broker connected",
+                metadata: ["client": "\(client.rawValue)", "session_present": "\(sessionPresent)"])
+        case .subscribed:
+            logger.info("broker subscribed")
+        case .disconnected(let client, let error):
+            logger.warning(
+                "broker disconnected", metadata: ["client": "\(client.rawValue)", "cause": "\(error)"])
+        case .lostSession:
+            logger.error("broker lost our session: reports that it had queued may be gone")
+        case .subscriptionRefused(let code):
+            logger.error("broker refused the subscription", metadata: ["code": "\(code)"])
+        case .sessionTakenOver:
+            logger.error("another client took over our session: is a second instance running?")
+        case .sessionContested:
+            logger.error("the broker accepts and closes at once: is a second instance running under our client id?")
+        case .heldTooLong:
+            logger.warning("reports are not durable in time: the broker's connection is closed until they are")
+        case .publicationsRefused(let code, let count):
+            logger.error("broker refused receipts", metadata: ["code": "\(code)", "count": "\(count)"])
+        }
+    }
+}

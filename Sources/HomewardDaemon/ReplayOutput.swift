@@ -1,0 +1,111 @@
+import Alerting
+import Clinical
+import Formats
+import Ingestion
+import Registry
+
+/// The lines that `replay` prints for one message.
+enum ReplayOutput {
+    static func lines(number: Int, _ taken: Replayer.Taken) -> [String] {
+        guard taken.outcome.disposition != .unanswered else { return [] }
+        var lines = [outcome(number: number, taken)]
+        for change in taken.changes {
+            for event in change.events where event.transition.notifies {
+                lines.append(alert(number: number, taken, change.episode, event))
+            }
+        }
+        return lines
+    }
+
+    private static func begin(_ writer: inout JSONWriter, number: Int, _ taken: Replayer.Taken) {
+        writer.beginObject()
+        writer.name("line")
+        writer.value(number)
+        writer.name("report")
+        if let id = taken.decoded.report.id { writer.value(id) } else { writer.null() }
+    }
+
+    private static func outcome(number: Int, _ taken: Replayer.Taken) -> String {
+        var writer = JSONWriter()
+        begin(&writer, number: number, taken)
+        writer.name("device")
+        if let topic = taken.decoded.topic { writer.value(topic.device) } else { writer.null() }
+        patient(&writer, taken)
+        let (name, reason): (String, RefusalReason?) =
+            switch taken.outcome.disposition {
+            case .stored: ("stored", nil)
+            case .duplicate: ("duplicate", nil)
+            case .quarantined(let reason): ("quarantined", reason)
+            case .pending, .unanswered: ("quarantined", .malformed)
+            }
+        writer.name("outcome")
+        writer.value(name)
+        writer.name("reason")
+        if let reason { writer.value(reason.rawValue) } else { writer.null() }
+        writer.name("detail")
+        writer.value(taken.detail ?? "")
+        writer.name("readings")
+        writer.beginArray()
+        if taken.outcome.disposition == .stored {
+            for reading in taken.decoded.readings.readings { write(reading, to: &writer) }
+        }
+        writer.endArray()
+        writer.name("refused")
+        writer.beginArray()
+        for refused in taken.outcome.refused {
+            writer.beginObject()
+            writer.name("reading")
+            writer.value(refused.index)
+            writer.name("kind")
+            writer.value(refused.kind)
+            writer.name("reason")
+            writer.value(refused.reason.rawValue)
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        return writer.text
+    }
+
+    private static func patient(_ writer: inout JSONWriter, _ taken: Replayer.Taken) {
+        writer.name("patient")
+        if let patient = taken.patient { writer.value(patient) } else { writer.null() }
+    }
+
+    private static func write(_ reading: Reading, to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.name("kind")
+        writer.value(reading.kind.code)
+        writer.name("value")
+        if let code = reading.code { writer.value(code) } else { writer.value(reading.value) }
+        writer.name("unit")
+        if reading.code == nil, let unit = reading.kind.canonicalUnit { writer.value(unit.code) } else { writer.null() }
+        writer.name("status")
+        writer.value(reading.isSuspect ? "suspect" : "accepted")
+        writer.endObject()
+    }
+
+    private static func alert(
+        number: Int, _ taken: Replayer.Taken, _ episode: Episode, _ event: EpisodeEvent
+    ) -> String {
+        var writer = JSONWriter()
+        begin(&writer, number: number, taken)
+        writer.name("patient")
+        if case .patient(let code) = episode.subject { writer.value(code) } else { writer.null() }
+        writer.name("alert")
+        writer.beginObject()
+        for (name, text) in [
+            ("rule", episode.rule), ("class", episode.alertClass.rawValue), ("severity", event.severity.rawValue),
+        ] {
+            writer.name(name)
+            writer.value(text)
+        }
+        writer.name("late")
+        writer.value(episode.late)
+        writer.name("summary")
+        writer.value(event.summary)
+        writer.endObject()
+        writer.endObject()
+        return writer.text
+    }
+}

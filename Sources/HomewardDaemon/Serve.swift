@@ -1,0 +1,87 @@
+import Alerting
+import Clinical
+import Delivery
+import Documents
+import Foundation
+import Ingestion
+import Instruments
+import Logging
+import PostgresStore
+import ServiceLifecycle
+import WebApp
+
+/// `homeward serve`: the daemon in the foreground.
+///
+/// A broker or a database that is away is waited for. It ends with 0 after SIGTERM or SIGINT, with 78 when its
+/// configuration, packs or directories are bad, and with 70 when a stage failed, so that systemd starts it again.
+public struct Serve {
+    private let configurationPath: String
+
+    public init(configurationPath: String) {
+        self.configurationPath = configurationPath
+    }
+
+    public func run() async throws -> ExitStatus {
+        let loaded: LoadedConfiguration
+        do throws(DocumentProblems) {
+            loaded = try LoadedConfiguration(path: configurationPath)
+        } catch {
+            StandardError.write("\(error)\n")
+            return .badConfiguration
+        }
+        let configuration = loaded.configuration
+        loaded.startLogging()
+        let logger = Logger(label: "homeward")
+        for notice in loaded.notices { logger.warning("\(notice.message)", metadata: ["file": "\(notice.file)"]) }
+        // Other libraries' sockets: a peer that closes is an error to handle, not a signal to die of.
+        signal(SIGPIPE, SIG_IGN)
+
+        let state: StateDirectory
+        do {
+            state = try StateDirectory(configuration.spool.directory)
+        } catch {
+            logger.critical("state directory can't be used", metadata: ["cause": "\(error)"])
+            return .badConfiguration
+        }
+        let daemon: Daemon
+        do {
+            daemon = try Daemon(loaded, crashGuard: state.crashGuard, logger: logger)
+        } catch {
+            logger.critical("can't start", metadata: ["cause": "\(error)"])
+            return .software
+        }
+        do {
+            try await daemon.run()
+        } catch {
+            logger.critical("ended by a failure", metadata: ["cause": "\(error)"])
+            return .software
+        }
+        logger.info("stopped")
+        return .success
+    }
+}
+
+/// Where the daemon keeps what must outlive it beside the database.
+struct StateDirectory {
+    let crashGuard: CrashGuard
+
+    struct Unusable: Error, CustomStringConvertible {
+        var path: String
+        var reason: String
+        var description: String { "\(path): \(reason)" }
+    }
+
+    init(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw Unusable(path: path, reason: "the directory can't be made")
+        }
+        switch CrashGuard.open(path: path + "/crash-guard") {
+        case .success(let opened): crashGuard = opened
+        case .failure(let error):
+            throw Unusable(path: path + "/crash-guard", reason: unsafe String(cString: strerror(error.number)))
+        }
+    }
+}

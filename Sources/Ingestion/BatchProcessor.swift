@@ -1,0 +1,252 @@
+public import Alerting
+public import Clinical
+import Formats
+public import Registry
+
+/// One batch of decoded messages, one transaction: new keys, judge the new ones, write, commit.
+///
+/// The commit decides: nothing that is remembered here between batches is changed before the store has committed, so
+/// that a retried or bisected batch judges the same again and a redelivered report never confirms its own red. The
+/// same code serves the daemon, `replay` and the tests. Owned by one thread.
+public struct BatchProcessor {
+    /// What the daemon and `replay` do differently.
+    public struct Options: Sendable {
+        /// In a replay nobody acknowledges, so there a red too ends by its clear rule.
+        public var redsEndInRange = false
+        public init() {}
+    }
+
+    /// What a committed batch did, for counters, logs and `replay`.
+    public struct Report: Sendable {
+        public var stored = 0
+        public var readingsStored = 0
+        public var duplicate = 0
+        public var quarantined: [RefusalReason: Int] = [:]
+        public var readingsRefused: [RefusalReason: Int] = [:]
+        public var statusesRefused: [RefusalReason: Int] = [:]
+        /// Opened, worsened or reopened.
+        public var notifying: [EpisodeChange] = []
+        public var wroteOutbox = false
+        public init() {}
+    }
+
+    public private(set) var registry = Registry(version: -1)
+    private var plans: PlanCache
+    private var sequences: [Identifier: DeviceSequence] = [:]
+    private var openSubjects: Set<Subject>?
+    private let options: Options
+    private let crashGuard: CrashGuard?
+
+    public init(packs: PackLibrary, options: Options = Options(), crashGuard: CrashGuard? = nil) {
+        plans = PlanCache(packs: packs)
+        self.options = options
+        self.crashGuard = crashGuard
+    }
+
+    /// Judges by these packs from the next batch on.
+    public mutating func use(_ packs: PackLibrary) { plans = PlanCache(packs: packs) }
+
+    /// The connection was lost: what other connections changed meanwhile must be read again.
+    public mutating func forgetStoreState() {
+        sequences.removeAll()
+        openSubjects = nil
+        registry.version = -1
+    }
+
+    /// Runs the whole transaction. On failure the store has rolled back (or its fate is unknown) and nothing here has
+    /// changed; the same batch again is safe. Outcomes are written into `batch` only on success.
+    mutating func commit(
+        _ batch: inout [Candidate], to store: any CommitStore
+    ) throws(StoreFailure) -> Report {
+        let version = try store.begin()
+        if version != registry.version {
+            registry = try store.registry()
+            plans.forgetPatients()
+        }
+        if openSubjects == nil { openSubjects = try store.subjectsWithOpenEpisodes() }
+        for index in batch.indices {
+            batch[index].outcome = Outcome()
+            batch[index].admission = Admission(batch[index].message, batch[index].decoded, registry: registry)
+        }
+        let verdicts = try lookUpKeys(of: batch, in: store)
+        var draft = Draft(registry: registry)
+        for index in batch.indices { draft.sort(&batch[index], verdicts: verdicts) }
+        try judge(&draft, in: store)
+        try follow(&draft, in: store)
+        try settle(&draft, in: store)
+        try store.write(draft.rows)
+        try store.commit()
+        return adopt(draft, into: &batch)
+    }
+
+    /// Claims each key once; twins of a batch share its verdict.
+    private func lookUpKeys(
+        of batch: [Candidate], in store: any CommitStore
+    ) throws(StoreFailure) -> [ReportKey: KeyVerdict] {
+        var claims: [KeyClaim] = []
+        var places: [ReportKey: Int] = [:]
+        for candidate in batch {
+            guard let key = candidate.admission.key else { continue }
+            let insert = if case .admitted = candidate.admission { true } else { false }
+            if let place = places[key] {
+                claims[place].insert = claims[place].insert || insert
+            } else {
+                places[key] = claims.count
+                claims.append(
+                    KeyClaim(
+                        key: key, digestHigh: candidate.decoded.digest.high, digestLow: candidate.decoded.digest.low,
+                        insert: insert))
+            }
+        }
+        guard !claims.isEmpty else { return [:] }
+        let verdicts = try store.claim(claims)
+        return Dictionary(uniqueKeysWithValues: zip(claims.map(\.key), verdicts))
+    }
+
+    private mutating func judge(_ draft: inout Draft, in store: any CommitStore) throws(StoreFailure) {
+        for index in draft.accepted.indices {
+            draft.markSuspicions(at: index, plan: plans.plan(for: draft.accepted[index].patient, in: registry))
+        }
+        // Oldest first, so that a window is filled in the order in which it was measured.
+        draft.accepted.sort { $0.report.takenAt < $1.report.takenAt }
+        var needs: [Identifier: HistoryNeed] = [:]
+        for accepted in draft.accepted {
+            let plan = plans.plan(for: accepted.patient, in: registry)
+            guard let need = plan.historyNeeded(for: accepted.report) else { continue }
+            needs[accepted.patient] = needs[accepted.patient]?.union(need) ?? need
+        }
+        var histories = needs.isEmpty ? [:] : try store.history(of: needs)
+        // Patients for whom this very batch has opened something that a later report of it may end.
+        var raised: Set<Identifier> = []
+        for accepted in draft.accepted {
+            let plan = plans.plan(for: accepted.patient, in: registry)
+            let hasOpenAlert =
+                raised.contains(accepted.patient) || openSubjects?.contains(.patient(accepted.patient)) ?? true
+            let findings = watched(accepted.message) {
+                Judging.findings(
+                    of: accepted, plan: plan, history: histories[accepted.patient] ?? PatientHistory(),
+                    hasOpenAlert: hasOpenAlert)
+            }
+            draft.findings += findings
+            if !findings.isEmpty { raised.insert(accepted.patient) }
+            if needs[accepted.patient] != nil { 
+                accepted.report.readings.forEach {
+                    histories[accepted.patient, default: PatientHistory()].add(PastReading($0, of: accepted.report))
+                }
+            }
+        }
+        for refused in draft.refused {
+            guard let device = registry.devices[refused.key.device],
+                // By our clock: the report's own time is what is in doubt.
+                let patient = device.presentOrLastPatient(at: refused.receivedAt)
+            else { continue }
+            let plan = plans.plan(for: patient, in: registry)
+            let site = registry.patients[patient]?.site
+            let findings = watched(refused.message) {
+                Judging.unverifiedReds(of: refused, patient: patient, site: site, plan: plan)
+            }
+            draft.findings += findings
+        }
+    }
+
+    private func watched<Result>(_ message: Message, _ body: () -> Result) -> Result {
+        if let crashGuard { crashGuard.watch(message, body) } else { body() }
+    }
+
+    /// Follows each device's `seq`: a hole is a technical alert, and ends when all that was missing has come.
+    private func follow(_ draft: inout Draft, in store: any CommitStore) throws(StoreFailure) {
+        let counting = draft.accepted.filter { $0.sequence != nil }.sorted { $0.order < $1.order }
+        guard !counting.isEmpty else { return }
+        let unknown = Set(counting.map(\.report.key.device)).filter { sequences[$0] == nil }
+        if !unknown.isEmpty {
+            for sequence in try store.sequences(of: Array(unknown)) { draft.sequences[sequence.device] = sequence }
+        }
+        for accepted in counting {
+            guard let number = accepted.sequence else { continue }
+            let device = accepted.report.key.device
+            guard var sequence = draft.sequences[device] ?? sequences[device] else {
+                draft.sequences[device] = DeviceSequence(device: device, highest: number)
+                draft.sequencesChanged.insert(device)
+                continue
+            }
+            let step = sequence.take(number)
+            draft.sequences[device] = sequence
+            draft.sequencesChanged.insert(device)
+            if let finding = Judging.sequenceFinding(step, missing: sequence.missing, of: accepted) {
+                draft.findings.append(finding)
+            }
+        }
+        draft.rows.sequences = draft.sequencesChanged.compactMap { draft.sequences[$0] }
+    }
+
+    /// Turns findings into alerts under lock, and notifying transitions into outbox rows.
+    private func settle(_ draft: inout Draft, in store: any CommitStore) throws(StoreFailure) {
+        var subjects: Set<Subject> = []
+        for finding in draft.findings {
+            if case .beyond = finding.verdict { subjects.insert(finding.subject) }
+        }
+        for finding in draft.findings where openSubjects?.contains(finding.subject) ?? true {
+            subjects.insert(finding.subject)
+        }
+        guard !subjects.isEmpty else { return }
+        let open = try store.openEpisodes(of: Array(subjects))
+        draft.lockedSubjects = subjects
+        draft.stillOpen = Set(open.map(\.subject))
+        var ledger = EpisodeLedger(open: open, redsEndInRange: options.redsEndInRange)
+        for finding in draft.findings where subjects.contains(finding.subject) { ledger.apply(finding) }
+        draft.rows.episodes = ledger.changes
+        let route = Route(registry: registry)
+        for change in ledger.changes {
+            guard let event = change.events.last else { continue }
+            draft.rows.outbox += route.entries(for: change, at: event.at)
+        }
+    }
+
+    /// The store has committed: now what was learned is remembered.
+    private mutating func adopt(_ draft: Draft, into batch: inout [Candidate]) -> Report {
+        for (device, sequence) in draft.sequences { sequences[device] = sequence }
+        var open = openSubjects ?? []
+        open.subtract(draft.lockedSubjects)
+        open.formUnion(draft.stillOpen)
+        for index in draft.repeatsAsked { batch[index].outcome.repeatAfterMinutes = Draft.repeatAfterMinutes }
+        for change in draft.rows.episodes where change.episode.state != .resolved {
+            open.insert(change.episode.subject)
+        }
+        openSubjects = open
+        var report = draft.report
+        report.notifying = draft.rows.episodes.filter { $0.events.contains { $0.transition.notifies } }
+        report.wroteOutbox = !draft.rows.outbox.isEmpty
+        return report
+    }
+}
+
+/// Each patient's plan, until the registry or the packs change.
+struct PlanCache {
+    private var plans: Plans
+    private var byPatient: [Identifier: Plan] = [:]
+
+    init(packs: PackLibrary) { plans = Plans(packs: packs) }
+
+    mutating func forgetPatients() { byPatient.removeAll(keepingCapacity: true) }
+
+    mutating func plan(for patient: Identifier, in registry: Registry) -> Plan {
+        if let plan = byPatient[patient] { return plan }
+        let plan = plans.plan(for: registry.patients[patient]?.profile ?? PatientProfile())
+        byPatient[patient] = plan
+        return plan
+    }
+}
+
+extension HistoryNeed {
+    func union(_ other: HistoryNeed) -> HistoryNeed {
+        HistoryNeed(kinds: kinds.union(other.kinds), since: min(since, other.since))
+    }
+}
+
+extension PastReading {
+    init(_ reading: Reading, of report: JudgedReport) {
+        self.init(
+            key: report.key, index: reading.index, kind: reading.kind, value: reading.value,
+            sentValue: reading.sentValue, sentUnit: reading.sentUnit, flags: reading.flags, takenAt: report.takenAt)
+    }
+}

@@ -1,0 +1,57 @@
+import CLinux
+public import Clinical
+import Glibc
+import Synchronization
+
+/// What other threads may say to the commit thread and learn of it. Any thread may call it.
+public final class CommitControl: Sendable {
+    private let gaveUp = Atomic<Bool>(false)
+    private let connected = Atomic<Bool>(false)
+    private let beats = Atomic<Int>(0)
+    private let packs = Mutex<PackLibrary?>(nil)
+    private let onOutbox: @Sendable () -> Void
+    private let wake: Int32
+
+    /// `onOutbox` is called on the commit thread after a transaction that wrote deliveries.
+    public init(onOutbox: @escaping @Sendable () -> Void = {}) {
+        self.onOutbox = onOutbox
+        wake = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+    }
+
+    deinit { close(wake) }
+
+    /// Ends the retries: what is not durable yet stays unacknowledged, and the broker has it still.
+    public func giveUp() {
+        gaveUp.store(true, ordering: .releasing)
+        eventfd_write(wake, 1)
+    }
+
+    /// Judge by these packs from the next batch on; a batch under way keeps the old ones.
+    public func use(_ library: PackLibrary) { packs.withLock { $0 = library } }
+
+    /// Whether the last transaction reached the store. True from the first commit or probe on.
+    public var isConnected: Bool { connected.load(ordering: .acquiring) }
+    public func setConnected(_ value: Bool) { connected.store(value, ordering: .releasing) }
+
+    /// Grows while the commit thread moves; the watchdog compares it.
+    public var beatCount: Int { beats.load(ordering: .relaxed) }
+
+    func beat() { beats.add(1, ordering: .relaxed) }
+
+    func takePacks() -> PackLibrary? {
+        packs.withLock { waiting in
+            defer { waiting = nil }
+            return waiting
+        }
+    }
+
+    func wakeDispatcher() { onOutbox() }
+
+    /// Waits between attempts; false when told to give up.
+    func sleep(milliseconds: Int32) -> Bool {
+        beat()
+        var waited = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
+        if !gaveUp.load(ordering: .acquiring) { _ = unsafe poll(&waited, 1, milliseconds) }
+        return !gaveUp.load(ordering: .acquiring)
+    }
+}

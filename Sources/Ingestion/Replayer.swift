@@ -1,0 +1,65 @@
+public import Alerting
+public import Clinical
+import Formats
+public import Registry
+
+/// Recorded messages through decoding, validation and rules alone: the daemon's own stages over a store in memory.
+/// Owned by one thread; the same messages give the same results.
+public struct Replayer {
+    /// What became of one message.
+    public struct Taken: Sendable {
+        public var decoded: Decoded
+        public var outcome: Outcome
+        /// Plain words or JSON; nil where the report was stored or a duplicate.
+        public var detail: String?
+        /// Who it is about, where that can be known.
+        public var patient: Identifier?
+        public var changes: [EpisodeChange]
+    }
+
+    private var decoding = DecodeStage()
+    private var processor: BatchProcessor
+    private let store: MemoryStore
+    private let everyDeviceIsAnAdult: Bool
+
+    /// Without a registry every device is its own adult patient under the default pack, of the topic's site.
+    public init(packs: PackLibrary, registry: Registry?) {
+        var options = BatchProcessor.Options()
+        options.redsEndInRange = true
+        processor = BatchProcessor(packs: packs, options: options)
+        store = MemoryStore(registry: registry ?? Registry(), keepsRows: true)
+        everyDeviceIsAnAdult = registry == nil
+    }
+
+    /// Throws only what the store in memory throws, which is nothing.
+    public mutating func take(_ message: Message) throws(StoreFailure) -> Taken {
+        var decoded = Decoded()
+        decoding.decode(message, into: &decoded)
+        if everyDeviceIsAnAdult, let topic = decoded.topic { enrol(topic) }
+        store.forgetRows()
+        var batch = [
+            Candidate(
+                message: message, decoded: decoded,
+                admission: .unreadable(.malformed, detail: "not looked at yet"))
+        ]
+        _ = try processor.commit(&batch, to: store)
+        let rows = store.rows
+        let device = decoded.topic.flatMap { store.currentRegistry.device($0.device, at: $0.site) }
+        let isReport = decoded.fault == nil && decoded.status == nil
+        return Taken(
+            decoded: decoded, outcome: batch[0].outcome,
+            detail: rows.quarantined.first { $0.reading == nil }?.detail,
+            patient: isReport ? device?.patient(at: decoded.clock.takenAt) : nil, changes: rows.episodes)
+    }
+
+    private mutating func enrol(_ topic: HomewardTopic) {
+        guard store.currentRegistry.devices[topic.device] == nil else { return }
+        store.currentRegistry.sites[topic.site] =
+            store.currentRegistry.sites[topic.site] ?? Site(code: topic.site, name: "\(topic.site)")
+        store.currentRegistry.patients[topic.device] = Patient(code: topic.device, site: topic.site)
+        store.currentRegistry.devices[topic.device] = Device(
+            code: topic.device, site: topic.site,
+            pairings: [Pairing(patient: topic.device, from: Instant(microseconds: .min))])
+        store.currentRegistry.version += 1
+    }
+}

@@ -1,0 +1,153 @@
+internal import Glibc
+
+/// The second, ungated client: receipts leave through it, since on the gated one they would wait behind held
+/// acknowledgements. Keeps each publication until its PUBACK, over reconnects, and holds a fixed number of them.
+/// Owned by the mqtt thread.
+struct ReceiptPublisher: ~Copyable {
+    private struct Publication {
+        var topic: String
+        var payload: [UInt8]
+        /// 0 while it waits to be handed to libmosquitto.
+        var packet: Int32 = 0
+    }
+
+    private static let refusalReportInterval = Duration.seconds(60)
+
+    private let callbacks = MosquittoCallbacks()
+    private(set) var connection: Connection
+    private let observer: @Sendable (BrokerEvent) -> Void
+    /// A ring: `count` publications from `head`, the first `sent` of which are with libmosquitto.
+    private var publications: [Publication?]
+    private var head = 0
+    private(set) var count = 0
+    private var sent = 0
+    private let window: Int
+    private var refused = 0
+    private var reportRefusedAt: Int64 = 0
+
+    init(_ settings: BrokerSettings, capacity: Int, observer: @escaping @Sendable (BrokerEvent) -> Void) {
+        publications = Array(repeating: nil, count: max(1, capacity))
+        // libmosquitto walks its list at each PUBLISH and PUBACK, so only as many as keep the broker busy are in it.
+        window = min(max(1, capacity), 128)
+        self.observer = observer
+        // Clean: what the broker doesn't confirm is kept here, not there.
+        let identity = Connection.Identity(
+            clientID: settings.clientID + "-receipts", cleanStart: true, sessionExpiry: .zero, will: nil,
+            publishWindow: Int32(clamping: window))
+        connection = Connection(settings, identity: identity, callbacks: callbacks)
+    }
+
+    var isFull: Bool { count == publications.count }
+
+    /// Queues one publication. False when full: nothing was taken.
+    mutating func enqueue(topic: String, payload: Span<UInt8>) -> Bool {
+        guard !isFull else { return false }
+        let copy = unsafe payload.withUnsafeBufferPointer { unsafe Array($0) }
+        publications[(head + count) % publications.count] = Publication(topic: topic, payload: copy)
+        count += 1
+        return true
+    }
+
+    /// Connects when it is time, sends what the window allows, takes the PUBACKs that have come.
+    mutating func serve(events: Int16, now: Int64) {
+        do throws(MQTTError) {
+            switch connection.state {
+            case .off:
+                try connection.openIfDue(now: now)
+            case .opening, .greeting:
+                guard let answer = try connection.advance(events: events, now: now) else { return }
+                observer(.connected(.publisher, sessionPresent: answer.sessionPresent))
+                try exchange(events: events, now: now)
+            case .open:
+                try exchange(events: events, now: now)
+            }
+        } catch {
+            connection.lost(error, now: now)
+            sent = 0
+            observer(.disconnected(.publisher, error))
+        }
+        reportRefused(now: now)
+    }
+
+    /// Sends what has been queued since `serve`, so that it need not wait for the next event.
+    mutating func flush(now: Int64) {
+        guard connection.isOpen, sent < count, sent < window else { return }
+        serve(events: 0, now: now)
+    }
+
+    mutating func close() { connection.close() }
+
+    private mutating func exchange(events: Int16, now: Int64) throws(MQTTError) {
+        try connection.keepAlive(now: now)
+        if events != 0 {
+            // Bounded by the window: nothing but PUBACKs and pings comes here.
+            while try connection.read() {}
+            takeAcknowledgements()
+            if Connection.isBroken(events) { throw MQTTError(.connectionLost) }
+        }
+        try send()
+        _ = try connection.write()
+    }
+
+    private mutating func send() throws(MQTTError) {
+        while sent < count, sent < window {
+            let index = (head + sent) % publications.count
+            guard let publication = publications[index] else { return }
+            do throws(MQTTError) {
+                publications[index]?.packet = try connection.publish(
+                    topic: publication.topic, payload: publication.payload.span, retained: false)
+                sent += 1
+            } catch  where error.reason == .invalidArgument || error.reason == .payloadTooLarge {
+                // No later attempt would fare better, and it must not keep the others waiting.
+                refused += 1
+                remove(at: sent)
+            }
+        }
+    }
+
+    private mutating func takeAcknowledgements() {
+        for (packet, code) in callbacks.acknowledged {
+            if code.isRefusal {
+                refused += 1
+                lastRefusal = code
+            }
+            // Brokers confirm in order, so this is the first in nearly all cases.
+            for offset in 0..<sent where publications[(head + offset) % publications.count]?.packet == packet {
+                remove(at: offset)
+                sent -= 1
+                break
+            }
+        }
+        callbacks.acknowledged.removeAll(keepingCapacity: true)
+    }
+
+    /// Takes out one publication and closes the gap from the front.
+    private mutating func remove(at offset: Int) {
+        var gap = offset
+        while gap > 0 {
+            publications[(head + gap) % publications.count] = publications[(head + gap - 1) % publications.count]
+            gap -= 1
+        }
+        publications[head] = nil
+        head = (head + 1) % publications.count
+        count -= 1
+    }
+
+    private var lastRefusal = ReasonCode.unspecified
+
+    private mutating func reportRefused(now: Int64) {
+        guard refused > 0, now >= reportRefusedAt else { return }
+        reportRefusedAt = now.advanced(by: Self.refusalReportInterval)
+        observer(.publicationsRefused(lastRefusal, count: refused))
+        refused = 0
+    }
+
+    // MARK: Polling
+
+    var descriptor: Int32 { connection.descriptor }
+
+    var interest: Int16 {
+        if let connecting = connection.connectingInterest { return connecting }
+        return Int16(POLLIN) | (connection.wantsWrite ? Int16(POLLOUT) : 0)
+    }
+}

@@ -1,0 +1,49 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// The subscriber as other threads see it: how it does, and how to stop it.
+public final class SubscriberControl: Sendable {
+    private let subscribed = Atomic(false)
+    private let publishing = Atomic(false)
+    /// Monotonic nanoseconds; 0: go on.
+    private let stopBy = Atomic<Int64>(0)
+    let descriptor: Int32
+
+    /// Traps if the system has no descriptor left, as it does for lack of memory.
+    public init() {
+        descriptor = linux_eventfd_open()
+        precondition(descriptor >= 0, "no eventfd: errno \(-descriptor)")
+    }
+
+    deinit { close(descriptor) }
+
+    /// The broker has granted our subscription and the connection stands.
+    public var isSubscribed: Bool { subscribed.load(ordering: .acquiring) }
+
+    /// The receipts' connection stands.
+    public var isPublishing: Bool { publishing.load(ordering: .acquiring) }
+
+    /// Both connections stand: `/readyz` and `homeward_broker_connected`.
+    public var isConnected: Bool { isSubscribed && isPublishing }
+
+    /// Asks for an orderly stop: nothing more is read; what was read is waited for, acknowledged and given its
+    /// receipts; then both connections say DISCONNECT. What is not durable after `limit` stays unacknowledged, and the
+    /// broker sends it again. The first call counts. Any thread.
+    public func stop(within limit: Duration) {
+        let deadline = max(1, linux_monotonic_nanoseconds().advanced(by: limit))
+        _ = stopBy.compareExchange(expected: 0, desired: deadline, ordering: .acquiringAndReleasing)
+        linux_eventfd_signal(descriptor)
+    }
+
+    /// Monotonic nanoseconds; nil: go on.
+    var stopDeadline: Int64? {
+        let deadline = stopBy.load(ordering: .acquiring)
+        return deadline == 0 ? nil : deadline
+    }
+
+    func report(subscribed isSubscribed: Bool, publishing isPublishing: Bool) {
+        subscribed.store(isSubscribed, ordering: .releasing)
+        publishing.store(isPublishing, ordering: .releasing)
+    }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import HomewardDaemon
+
+struct AlertsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "alerts", abstract: "The worklist at a terminal.", subcommands: [List.self, Show.self])
+
+    @OptionGroup var config: ConfigurationOption
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Lists alerts, reds first.")
+
+        @ParentCommand var parent: AlertsCommand
+
+        @Flag(help: "Resolved ones too.")
+        var all = false
+
+        @Option(help: ArgumentHelp("Only this site's.", valueName: "CODE"))
+        var site: String?
+
+        @Option(help: ArgumentHelp("Only this patient's.", valueName: "CODE"))
+        var patient: String?
+
+        @Flag(help: "One JSON object a line.")
+        var json = false
+
+        func run() throws {
+            try Alerts(configurationPath: parent.config.path)
+                .list(all: all, site: site, patient: patient, json: json).check()
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Explains one alert: what was measured, against which limit, what happened, who was told.")
+
+        @ParentCommand var parent: AlertsCommand
+
+        @Flag(help: "As one JSON object.")
+        var json = false
+
+        @Argument(help: ArgumentHelp("The alert's id, or its beginning.", valueName: "ID"))
+        var id: String
+
+        func run() throws {
+            try Alerts(configurationPath: parent.config.path).show(id, json: json).check()
+        }
+    }
+}

@@ -1,0 +1,199 @@
+import Foundation
+import TestSupport
+
+/// The whole of Homeward as its users run it: a private broker, a private database, and the built executable.
+final class Stack {
+    let broker: PrivateBroker
+    let database: String
+    let postgres: PrivatePostgres
+    let directory: URL
+    let httpPort: UInt16
+    private var daemon: Process?
+    private let environment: [String: String]
+
+    static let ward = """
+        sites:
+          - { code: north, name: North Practice, timezone: Europe/London }
+        care_managers:
+          - { code: cm-01, site: north, name: Care manager 1, webhook: "WEBHOOK" }
+        patients:
+          - { code: P0001, site: north, key_worker: cm-01, conditions: [copd] }
+        devices:
+          - { code: dev-0001, site: north, pairings: [ { patient: P0001, from: 2020-01-01T00:00:00Z } ] }
+          - { code: dev-0002, site: north, pairings: [] }
+        """
+
+    /// Starts broker and database, migrates and enrols the ward.
+    init(registry: String = Stack.ward, webhook: String = "http://127.0.0.1:9/hook", environment: [String: String] = [:])
+        throws
+    {
+        broker = try PrivateBroker()
+        postgres = try PrivatePostgres.shared()
+        database = try postgres.createDatabase()
+        directory = FileManager.default.temporaryDirectory.appending(path: "homeward-stack-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        httpPort = try PrivateBroker.freePort()
+        self.environment = environment
+        let configuration = """
+            broker: { host: 127.0.0.1, port: \(broker.port) }
+            database: { url: "\(postgres.url(database: database))" }
+            sites: ["*"]
+            spool: { directory: \(directory.path)/spool }
+            http: { host: 127.0.0.1, port: \(httpPort), public_url: "http://127.0.0.1:\(httpPort)" }
+            log: { level: info, format: json }
+            """
+        try configuration.write(to: configurationFile, atomically: true, encoding: .utf8)
+        try registry.replacing("WEBHOOK", with: webhook)
+            .write(to: directory.appending(path: "ward.yaml"), atomically: true, encoding: .utf8)
+        try expectSuccess(run("migrate", "--config", configurationFile.path))
+        try expectSuccess(
+            run("enrol", "--config", configurationFile.path, directory.appending(path: "ward.yaml").path))
+    }
+
+    deinit {
+        if let daemon, daemon.isRunning { Foundation.kill(daemon.processIdentifier, SIGKILL) }
+        broker.stop()
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    var configurationFile: URL { directory.appending(path: "homeward.yaml") }
+
+    /// Built beside the tests.
+    static var executable: URL {
+        get throws {
+            let bundle = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+            var folder = bundle.deletingLastPathComponent()
+            for _ in 0..<4 {
+                let candidate = folder.appending(path: "homeward")
+                if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
+                folder = folder.deletingLastPathComponent()
+            }
+            throw Failure(description: "no homeward executable near \(bundle.path)")
+        }
+    }
+
+    struct Failure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    struct Ended {
+        var status: Int32
+        var output: String
+        var errors: String
+    }
+
+    /// Runs a subcommand to its end.
+    @discardableResult
+    func run(_ arguments: String..., input: String? = nil) throws -> Ended {
+        try Self.run(arguments, input: input, environment: environment)
+    }
+
+    static func run(
+        _ arguments: [String], input: String? = nil, environment: [String: String] = [:]
+    ) throws -> Ended {
+        let process = Process()
+        process.executableURL = try executable
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        let files = FileManager.default.temporaryDirectory.appending(path: "homeward-run-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: files, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: files) }
+        // Files rather than pipes: a pipe that nobody empties would stop a talkative command.
+        for name in ["in", "out", "err"] {
+            FileManager.default.createFile(
+                atPath: files.appending(path: name).path, contents: Data((name == "in" ? input ?? "" : "").utf8))
+        }
+        process.standardInput = try FileHandle(forReadingFrom: files.appending(path: "in"))
+        process.standardOutput = try FileHandle(forWritingTo: files.appending(path: "out"))
+        process.standardError = try FileHandle(forWritingTo: files.appending(path: "err"))
+        try process.run()
+        process.waitUntilExit()
+        return Ended(
+            status: process.terminationStatus,
+            output: try String(contentsOf: files.appending(path: "out"), encoding: .utf8),
+            errors: try String(contentsOf: files.appending(path: "err"), encoding: .utf8))
+    }
+
+    func expectSuccess(_ ended: Ended) throws {
+        guard ended.status == 0 else { throw Failure(description: "exit \(ended.status): \(ended.errors)") }
+    }
+
+    // MARK: - The daemon
+
+    var log: String {
+        (try? String(contentsOf: directory.appending(path: "log"), encoding: .utf8)) ?? ""
+    }
+
+    func startDaemon(_ extra: [String: String] = [:]) throws {
+        let logFile = directory.appending(path: "log")
+        if !FileManager.default.fileExists(atPath: logFile.path) {
+            FileManager.default.createFile(atPath: logFile.path, contents: nil)
+        }
+        let handle = try FileHandle(forWritingTo: logFile)
+        try handle.seekToEnd()
+        let process = Process()
+        process.executableURL = try Self.executable
+        process.arguments = ["serve", "--config", configurationFile.path]
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }.merging(extra) { $1 }
+        process.standardError = handle
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        daemon = process
+    }
+
+    func startReadyDaemon() throws {
+        try startDaemon()
+        guard isReady() else { throw Failure(description: "not ready: \(log.suffix(2000))") }
+    }
+
+    func isReady() -> Bool { eventually(within: .seconds(30)) { get("/readyz")?.status == 200 } }
+
+    /// kill -9.
+    func killDaemon() {
+        guard let daemon else { return }
+        Foundation.kill(daemon.processIdentifier, SIGKILL)
+        daemon.waitUntilExit()
+        self.daemon = nil
+    }
+
+    /// SIGTERM; the exit status.
+    func stopDaemon() -> Int32 {
+        guard let daemon else { return -1 }
+        daemon.terminate()
+        daemon.waitUntilExit()
+        self.daemon = nil
+        return daemon.terminationStatus
+    }
+
+    func signalDaemon(_ number: Int32) {
+        if let daemon { Foundation.kill(daemon.processIdentifier, number) }
+    }
+
+    /// The status of a daemon that ends by itself.
+    func waitForDaemon() -> (reason: Process.TerminationReason, status: Int32)? {
+        guard let daemon else { return nil }
+        daemon.waitUntilExit()
+        self.daemon = nil
+        return (daemon.terminationReason, daemon.terminationStatus)
+    }
+
+    // MARK: - What the outside sees
+
+    func get(_ path: String) -> (status: Int, body: String)? {
+        LoopbackHTTP.get(port: httpPort, path: path)
+    }
+
+    /// The value of one series; nil when it is not on the page.
+    func metric(_ series: String) -> Double? {
+        guard let page = get("/metrics")?.body else { return nil }
+        for line in page.split(separator: "\n") where line.hasPrefix(series + " ") {
+            return Double(line.dropFirst(series.count + 1))
+        }
+        return nil
+    }
+
+    func query(_ sql: String) throws -> [[String]] { try postgres.query(sql, database: database) }
+
+    /// The first column of the first row.
+    func value(_ sql: String) throws -> String { try query(sql).first?.first ?? "" }
+}

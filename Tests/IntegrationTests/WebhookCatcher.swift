@@ -1,0 +1,62 @@
+import Foundation
+import Synchronization
+
+/// A care manager's endpoint: keeps what is posted to it and answers 204.
+final class WebhookCatcher: Sendable {
+    private let descriptor: Int32
+    let port: UInt16
+    private let received = Mutex<[String]>([])
+
+    init() throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let descriptor = descriptor
+        let bound = unsafe withUnsafeMutablePointer(to: &address) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                guard unsafe bind(descriptor, generic, length) == 0, listen(descriptor, 16) == 0 else { return false }
+                return unsafe getsockname(descriptor, generic, &length) == 0
+            }
+        }
+        guard bound else { throw Stack.Failure(description: "no port for the webhook catcher") }
+        port = UInt16(bigEndian: address.sin_port)
+        Thread.detachNewThread { [weak self] in
+            while true {
+                let connection = accept(descriptor, nil, nil)
+                guard connection >= 0 else { return }
+                let body = Self.serve(connection)
+                guard let self else { return }
+                if let body { self.received.withLock { $0.append(body) } }
+            }
+        }
+    }
+
+    deinit { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    var url: String { "http://127.0.0.1:\(port)/hook" }
+    var bodies: [String] { received.withLock { $0 } }
+
+    private static func serve(_ connection: Int32) -> String? {
+        defer { close(connection) }
+        var request: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let text = String(decoding: request, as: UTF8.self)
+            if let end = text.range(of: "\r\n\r\n") {
+                let body = String(text[end.upperBound...])
+                let length = text.lowercased().split(separator: "\r\n").first { $0.hasPrefix("content-length:") }
+                    .flatMap { Int($0.split(separator: ":")[1].trimmingCharacters(in: .whitespaces)) }
+                if body.utf8.count >= length ?? 0 {
+                    let answer = Array("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".utf8)
+                    _ = unsafe send(connection, answer, answer.count, Int32(MSG_NOSIGNAL.rawValue))
+                    return body
+                }
+            }
+            let count = unsafe recv(connection, &part, part.count, 0)
+            guard count > 0 else { return nil }
+            request += part[..<count]
+        }
+    }
+}

@@ -1,0 +1,13 @@
+internal import CLinux
+internal import Glibc
+
+/// Waits for a condition, looking every few milliseconds, until it holds or the time is up. True when it holds.
+/// For what announces itself in no other way, as another process's state.
+public func eventually(within limit: Duration = .seconds(20), _ condition: () throws -> Bool) rethrows -> Bool {
+    let deadline = linux_monotonic_nanoseconds() + limit.components.seconds * 1_000_000_000
+    while true {
+        if try condition() { return true }
+        if linux_monotonic_nanoseconds() >= deadline { return false }
+        usleep(2_000)
+    }
+}
