@@ -114,7 +114,7 @@ let package = Package(
         .target(
             name: "WebApp",
             dependencies: [
-                "Instruments",
+                "Formats", "Instruments",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -145,7 +145,7 @@ let package = Package(
         .executableTarget(
             name: "homeward",
             dependencies: [
-                "HomewardDaemon",
+                "HomewardDaemon", "Simulation", "Clinical", "Formats",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

@@ -10,6 +10,14 @@ as_postgres() {
     if [ "$(id -u)" -eq 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi
 }
 
+as_postgres_server() {
+    if [ "$(id -u)" -eq 0 ]; then
+        exec setpriv --reuid=postgres --regid=postgres --clear-groups "$@"
+    else
+        exec "$@"
+    fi
+}
+
 # A port that nothing listens on now.
 free_port() {
     local port
@@ -39,7 +47,8 @@ start_postgres() {
     [ "$(id -u)" -ne 0 ] || chown postgres: "$work/postgres"
     as_postgres "$postgres_bin/initdb" -D "$work/postgres/data" -U homeward --auth=trust --no-instructions -E UTF8 \
         --locale=C.UTF-8 >/dev/null
-    as_postgres "$postgres_bin/postgres" -D "$work/postgres/data" -p "$database_port" -h 127.0.0.1 \
+    # exec, so that $! is the server itself: a shell in front of it would be ended alone.
+    as_postgres_server "$postgres_bin/postgres" -D "$work/postgres/data" -p "$database_port" -h 127.0.0.1 \
         -k "$work/postgres" >"$work/postgres.log" 2>&1 &
     started+=($!)
     database_url="postgresql://homeward@127.0.0.1:$database_port/homeward"

@@ -32,7 +32,7 @@ enum CrossChecks {
     private static func check(
         systolic place: Int, in readings: inout [Reading], sent: [SentReading], contradictory: inout IndexSet64
     ) {
-        let ordinal = ordinal(ofReadingAt: readings[place].index, in: sent)
+        let ordinal = ordinal(ofReadingAt: readings[place].index, of: .systolic, in: sent)
         guard let diastolic = find(.diastolic, ordinal: ordinal, in: readings, sent: sent) else { return }
         let high = readings[place].value
         let low = readings[diastolic].value
@@ -56,17 +56,18 @@ enum CrossChecks {
 
     /// How many of the same kind stand before it in the report as sent, refused ones too, so that a refusal does not
     /// shift the pairs.
-    private static func ordinal(ofReadingAt index: Int, in sent: [SentReading]) -> Int {
-        guard sent.indices.contains(index) else { return 0 }
-        let kind = sent[index].kind
+    private static func ordinal(ofReadingAt index: Int, of kind: Kind, in sent: [SentReading]) -> Int {
         var count = 0
-        for place in sent.indices where place < index && sent[place].kind == kind { count += 1 }
+        for place in sent.indices {
+            if place >= index { break }
+            if case .known(kind) = sent[place].kind { count += 1 }
+        }
         return count
     }
 
     private static func find(_ kind: Kind, ordinal: Int, in readings: [Reading], sent: [SentReading]) -> Int? {
         for place in readings.indices where readings[place].kind == kind && !readings[place].isBeyondMeter {
-            if self.ordinal(ofReadingAt: readings[place].index, in: sent) == ordinal { return place }
+            if self.ordinal(ofReadingAt: readings[place].index, of: kind, in: sent) == ordinal { return place }
         }
         return nil
     }

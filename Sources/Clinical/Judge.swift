@@ -7,6 +7,7 @@ public func judge(_ report: JudgedReport, plan: Plan, history: PatientHistory = 
     let judgement = Judgement(
         readings: report.readings, at: report.takenAt, key: report.key, plan: plan, history: history)
     var verdict = Verdict()
+    verdict.assessments.reserveCapacity(report.readings.count * 2)
     let tooLate = report.isTooLateToAlert
     judgement.forEachRule { kind, side, bands in
         guard let assessment = judgement.assess(kind, side, bands) else { return }
@@ -35,10 +36,12 @@ extension Plan {
     /// What must be read from the store before `report` can be judged: nil for nearly every report, since it is asked
     /// only when a reading is beyond a limit that needs several readings and would worsen what it is by itself.
     public func historyNeeded(for report: JudgedReport) -> HistoryNeed? {
+        guard asksForSeveral else { return nil }
         let judgement = Judgement(
             readings: report.readings, at: report.takenAt, key: report.key, plan: self, history: PatientHistory())
         var need: HistoryNeed?
         judgement.forEachRule { kind, side, bands in
+            guard bands.contains(where: \.asksForSeveral) else { return }
             guard let span = judgement.spanNeeded(kind, side, bands) else { return }
             let since = report.takenAt - span
             need = HistoryNeed(
@@ -66,83 +69,110 @@ private struct Judgement {
         onOxygen = readings.contains { $0.kind == .oxygen && $0.value > 0 }
     }
 
-    /// Calls `body` once for each kind in the report and side that has a band.
+    /// Calls `body` once for each kind in the report and side that has a band, in the order of kinds and sides.
     func forEachRule(_ body: (Kind, Side, [ResolvedBand]) -> Void) {
         var present: UInt64 = 0
         for reading in readings { present |= 1 << UInt64(reading.kind.rawValue) }
-        for kind in Kind.allCases where present & (1 << UInt64(kind.rawValue)) != 0 {
-            for side in Side.allCases {
-                let bands = plan.bands(kind, side, onOxygen: onOxygen, at: instant)
-                if !bands.isEmpty { body(kind, side, bands) }
-            }
+        while present != 0 {
+            let place = present.trailingZeroBitCount
+            present &= present - 1
+            guard let kind = UInt8(exactly: place).flatMap({ Kind(rawValue: $0) }) else { continue }
+            visit(kind, .low, body)
+            visit(kind, .high, body)
         }
+    }
+
+    private func visit(_ kind: Kind, _ side: Side, _ body: (Kind, Side, [ResolvedBand]) -> Void) {
+        let bands = plan.bands(kind, side, onOxygen: onOxygen, at: instant)
+        if !bands.isEmpty { body(kind, side, bands) }
+    }
+
+    /// What one band makes of one reading; small, since nearly all of them are thrown away.
+    private struct Finding {
+        var readingPlace: Int
+        var bandPlace: Int
+        /// Which of the band's thresholds; nil in range, and for what a meter could not measure beside no limit.
+        var thresholdPlace: Int?
+        var level: Severity?
+        var immediate = false
+        var worseness: Double
+        var others: [PastReading] = []
     }
 
     /// The worst that any reading of the kind is by any of the bands.
     func assess(_ kind: Kind, _ side: Side, _ bands: [ResolvedBand]) -> Assessment? {
-        var worst: Assessment?
+        var worst: Finding?
         var clears = true
-        for reading in readings where reading.kind == kind {
-            let measured = Measured(reading)
-            for band in bands {
-                let assessment = assess(reading, measured, side, band)
-                if assessment.level != nil || assessment.suspect || measured.isBeyondMeter(on: side)
-                    || band.thresholds.contains(where: {
-                        measured.isBeyond($0.threshold.limit, on: side, margin: band.clearMargin)
-                    })
-                {
-                    clears = false
-                }
-                if worst.map({ isWorse(assessment, than: $0) }) ?? true { worst = assessment }
+        for place in readings.indices where readings[place].kind == kind {
+            let measured = Measured(readings[place])
+            if readings[place].isSuspect || measured.isBeyondMeter(on: side) { clears = false }
+            for bandPlace in bands.indices {
+                let finding = find(
+                    Finding(readingPlace: place, bandPlace: bandPlace, worseness: measured.worseness(on: side)),
+                    measured, side, bands[bandPlace])
+                if clears { clears = finding.level == nil && bands[bandPlace].isClear(measured, on: side) }
+                if worst.map({ isWorse(finding, than: $0) }) ?? true { worst = finding }
             }
         }
-        if worst?.level == .red, plan.isRedOff(kind, at: instant) {
-            worst?.level = .amber
-            worst?.immediate = false
-            worst?.redSwitchedOff = true
-        }
-        worst?.clears = clears
-        return worst
+        return worst.map { assessment($0, kind, side, bands[$0.bandPlace], clears: clears) }
     }
 
-    private func assess(_ reading: Reading, _ measured: Measured, _ side: Side, _ band: ResolvedBand) -> Assessment {
-        var result = Assessment(
-            rule: RuleNames.name(reading.kind, side), side: side, level: nil, reading: reading, pack: band.pack,
-            packHash: band.packHash, worseness: measured.worseness(on: side), step: band.worseBy,
-            suspect: reading.isSuspect)
-        for resolved in band.thresholds {
-            let threshold = resolved.threshold
+    private func find(_ start: Finding, _ measured: Measured, _ side: Side, _ band: ResolvedBand) -> Finding {
+        var finding = start
+        for place in band.bounds.indices {
+            let threshold = band.bounds[place]
             guard measured.isBeyond(threshold.limit, on: side) else { continue }
             if threshold.occurrences > 1 {
-                guard let others = run(of: threshold, kind: reading.kind, side: side) else { continue }
-                result.otherReadings = others
+                guard let others = run(of: threshold, kind: measured.kind, side: side) else { continue }
+                finding.others = others
             }
-            result.level = threshold.severity
-            result.limit = threshold
-            result.basis = resolved.basis
-            result.source = resolved.limit.source
-            result.isProposal = resolved.limit.isProposal
-            result.immediate = threshold.immediate
+            finding.thresholdPlace = place
+            finding.level = threshold.severity
+            finding.immediate = threshold.immediate
             break
         }
         // Outside contract: a glucose LO or HI is red at once, whatever the plan's limits ask for.
-        if reading.kind == .glucose, measured.isBeyondMeter(on: side) {
-            result.level = .red
-            result.immediate = true
+        if measured.kind == .glucose, measured.isBeyondMeter(on: side) {
+            finding.level = .red
+            finding.immediate = true
         }
-        return result
+        return finding
     }
 
-    /// A total order that does not depend on the order of readings or bands, as far as they differ in what counts.
-    private func isWorse(_ left: Assessment, than right: Assessment) -> Bool {
+    /// A total order that does not depend on the order of readings, as far as they differ in what counts.
+    private func isWorse(_ left: Finding, than right: Finding) -> Bool {
         if left.level != right.level {
             guard let leftLevel = left.level else { return false }
             return right.level.map { leftLevel > $0 } ?? true
         }
         if left.immediate != right.immediate { return left.immediate }
         if left.worseness != right.worseness { return left.worseness > right.worseness }
-        if left.suspect != right.suspect { return right.suspect }
-        return left.reading.index < right.reading.index
+        let (left, right) = (left.readingPlace, right.readingPlace)
+        if readings[left].isSuspect != readings[right].isSuspect { return readings[right].isSuspect }
+        return readings[left].index < readings[right].index
+    }
+
+    private func assessment(
+        _ finding: Finding, _ kind: Kind, _ side: Side, _ band: ResolvedBand, clears: Bool
+    ) -> Assessment {
+        let reading = readings[finding.readingPlace]
+        var result = Assessment(
+            rule: RuleNames.name(kind, side), side: side, level: finding.level, reading: reading, pack: band.pack,
+            packHash: band.packHash, immediate: finding.immediate, worseness: finding.worseness, step: band.worseBy,
+            suspect: reading.isSuspect, clears: clears, otherReadings: finding.others)
+        if let place = finding.thresholdPlace {
+            let resolved = band.thresholds[place]
+            result.limit = resolved.threshold
+            result.basis = resolved.basis
+            result.source = resolved.limit.source
+            result.isProposal = resolved.limit.isProposal
+        }
+        if result.level == .red, plan.isRedOff(kind, at: instant) {
+            result.level = .amber
+            result.immediate = false
+            result.redSwitchedOff = true
+        }
+        return result
     }
 
     // MARK: - Limits that ask for several readings
@@ -205,7 +235,7 @@ private struct Judgement {
         for reading in readings where reading.kind == kind {
             let measured = Measured(reading)
             for band in bands {
-                for threshold in band.thresholds.map(\.threshold) where threshold.occurrences > 1 {
+                for threshold in band.bounds where threshold.occurrences > 1 {
                     guard level.map({ threshold.severity > $0 }) ?? true else { continue }
                     guard measured.isBeyond(threshold.limit, on: side) else { continue }
                     longest = max(longest ?? threshold.within, threshold.within)

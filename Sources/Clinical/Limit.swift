@@ -46,20 +46,28 @@ struct Measured {
     var sentUnit: UCUMUnit?
     var flags: ReadingFlags
 
+    /// What limits in the canonical unit are held against: at the chart's resolution where the kind has one.
+    private var compared: Double
+
     init(_ reading: Reading) {
-        kind = reading.kind
-        value = reading.value
-        sentValue = reading.sentValue
-        sentUnit = reading.sentUnit
-        flags = reading.flags
+        self.init(
+            kind: reading.kind, value: reading.value, sentValue: reading.sentValue, sentUnit: reading.sentUnit,
+            flags: reading.flags)
     }
 
     init(_ reading: PastReading) {
-        kind = reading.kind
-        value = reading.value
-        sentValue = reading.sentValue
-        sentUnit = reading.sentUnit
-        flags = reading.flags
+        self.init(
+            kind: reading.kind, value: reading.value, sentValue: reading.sentValue, sentUnit: reading.sentUnit,
+            flags: reading.flags)
+    }
+
+    private init(kind: Kind, value: Double, sentValue: Double, sentUnit: UCUMUnit?, flags: ReadingFlags) {
+        self.kind = kind
+        self.value = value
+        self.sentValue = sentValue
+        self.sentUnit = sentUnit
+        self.flags = flags
+        compared = kind.chartResolution?.rounded(value) ?? value
     }
 
     /// The meter gave up on that side: beyond every limit there.
@@ -70,14 +78,13 @@ struct Measured {
     func isBeyond(_ limit: Limit, on side: Side, margin: Double = 0) -> Bool {
         if isBeyondMeter(on: side) { return true }
         let inside = side == .low ? margin : -margin
-        var compared = value
+        var compared = compared
         var bound = limit.value + inside
         if kind == .glucose, sentUnit == .milligramsPerDecilitre, let pair = limit.milligramsPerDecilitre {
             compared = sentValue
             bound = pair + inside * Kind.milligramsPerDecilitrePerMillimolePerLitre
-        } else if let resolution = kind.chartResolution {
-            compared = resolution.rounded(value)
-            if margin != 0 { bound = resolution.rounded(bound) }
+        } else if margin != 0, let resolution = kind.chartResolution {
+            bound = resolution.rounded(bound)
         }
         if compared == bound { return limit.inclusive }
         return side == .low ? compared < bound : compared > bound

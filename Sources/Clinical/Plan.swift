@@ -16,6 +16,7 @@ public final class Plan: Sendable {
     /// Rules that lack what they need: the patient is grey with these reasons.
     public let lacking: [PlanLack]
 
+    let asksForSeveral: Bool
     private let sides: [ResolvedSide]
     private let redOffBefore: [Kind: Instant]
     private let born: CalendarDate?
@@ -28,6 +29,7 @@ public final class Plan: Sendable {
         problems = compiler.problems
         lacking = compiler.lacking
         sides = compiler.sides
+        asksForSeveral = sides.contains { ($0.preferred + $0.fallback).contains(where: \.asksForSeveral) }
         redOffBefore = compiler.redOffBefore
         born = profile.born
         personalBests = profile.baselines.filter { $0.key == .peakFlow || $0.key == .fev1 }
@@ -157,12 +159,35 @@ struct ResolvedSide: Sendable {
 /// A band with absolute limits.
 struct ResolvedBand: Sendable {
     /// Most severe first.
-    var thresholds: [ResolvedThreshold]
-    var applicability: Applicability
-    var clearMargin: Double
-    var worseBy: Double?
-    var pack: String
-    var packHash: String
+    let thresholds: [ResolvedThreshold]
+    /// The same without their words: all that comparing touches.
+    let bounds: [Threshold]
+    let asksForSeveral: Bool
+    let applicability: Applicability
+    let clearMargin: Double
+    let worseBy: Double?
+    let pack: String
+    let packHash: String
+
+    init(
+        thresholds: [ResolvedThreshold], applicability: Applicability, clearMargin: Double, worseBy: Double?,
+        pack: String, packHash: String
+    ) {
+        self.thresholds = thresholds
+        bounds = thresholds.map(\.threshold)
+        asksForSeveral = bounds.contains { $0.occurrences > 1 }
+        self.applicability = applicability
+        self.clearMargin = clearMargin
+        self.worseBy = worseBy
+        self.pack = pack
+        self.packHash = packHash
+    }
+
+    /// Inside every limit by the margin.
+    func isClear(_ measured: Measured, on side: Side) -> Bool {
+        for bound in bounds where measured.isBeyond(bound.limit, on: side, margin: clearMargin) { return false }
+        return true
+    }
 }
 
 struct ResolvedThreshold: Sendable {

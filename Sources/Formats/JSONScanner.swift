@@ -22,6 +22,8 @@ struct JSONScanner: Sendable {
         var start: Int
         var end: Int
         var hasEscapes: Bool
+
+        var range: Range<Int> { start..<end }
     }
 
     /// An object or array that is open.
@@ -105,16 +107,12 @@ struct JSONScanner: Sendable {
 
     /// Steps to the value of the object's next member and gives its name; nil after the closing brace.
     mutating func nextName(_ bytes: Span<UInt8>, in object: inout Container) throws(JSONFault) -> Text? {
-        if let name = compactName(bytes, isFirst: object.isFirst) {
-            object.isFirst = false
-            return name
-        }
         skipSpace(bytes)
         let byte = peek(bytes)
         if byte == UInt8(ascii: "}") {
             index += 1
             depth -= 1
-            close(object)
+            if names.count > object.firstName { close(object) }
             return nil
         }
         if object.isFirst {
@@ -125,32 +123,24 @@ struct JSONScanner: Sendable {
             skipSpace(bytes)
         }
         guard peek(bytes) == UInt8(ascii: "\"") else { throw unexpected(bytes) }
+        let start = index + 1
+        let end = JSONString.endOfPlain(bytes, from: start)
+        // As readers write: nothing in the name to look at twice, no white space before the colon.
+        if bytes.count - end >= 2, bytes[end] == UInt8(ascii: "\""), bytes[end + 1] == UInt8(ascii: ":") {
+            index = end + 2
+            skipSpace(bytes)
+            return Text(start: start, end: end, hasEscapes: false)
+        }
+        return try longName(bytes)
+    }
+
+    private mutating func longName(_ bytes: Span<UInt8>) throws(JSONFault) -> Text {
         let name = try longString(bytes, from: index + 1)
         skipSpace(bytes)
         guard peek(bytes) == UInt8(ascii: ":") else { throw unexpected(bytes) }
         index += 1
         skipSpace(bytes)
         return name
-    }
-
-    /// What `nextName` does, for the way in which readers write: no white space before the colon, and a name that
-    /// needs no second look. Nil leaves everything as it was.
-    @inline(__always)
-    private mutating func compactName(_ bytes: Span<UInt8>, isFirst: Bool) -> Text? {
-        var start = index
-        if !isFirst {
-            guard start < bytes.count, bytes[start] == UInt8(ascii: ",") else { return nil }
-            start += 1
-        }
-        guard start < bytes.count, bytes[start] == UInt8(ascii: "\"") else { return nil }
-        start += 1
-        let end = JSONString.endOfPlain(bytes, from: start)
-        guard bytes.count - end >= 2, bytes[end] == UInt8(ascii: "\""), bytes[end + 1] == UInt8(ascii: ":") else {
-            return nil
-        }
-        index = end + 2
-        skipSpace(bytes)
-        return Text(start: start, end: end, hasEscapes: false)
     }
 
     /// Steps to the array's next element; false after the closing bracket.
@@ -238,7 +228,6 @@ struct JSONScanner: Sendable {
 
     private mutating func close(_ object: Container) {
         let count = names.count - object.firstName
-        if count == 0 { return }
         if count > 16 {
             // Sorting stays quick even when a hostile text has ten thousand names.
             let nameBytes = nameBytes
@@ -273,13 +262,10 @@ struct JSONScanner: Sendable {
 
     // MARK: Text
 
-    /// The entry of `table` that `text` names.
-    mutating func find<Entry>(_ text: Text, _ bytes: Span<UInt8>, in table: NameTable<Entry>) -> Entry? {
-        if text.hasEscapes {
-            unescape(text, bytes)
-            return table.find(unescaped.span)
-        }
-        return table.find(bytes.extracting(text.start..<text.end))
+    /// The entry of `table` that `text`, which has escapes, names.
+    mutating func findUnescaped<Entry>(_ text: Text, _ bytes: Span<UInt8>, in table: NameTable<Entry>) -> Entry? {
+        unescape(text, bytes)
+        return table.find(unescaped.span)
     }
 
     mutating func copy(_ text: Text, _ bytes: Span<UInt8>) -> String {
@@ -288,7 +274,7 @@ struct JSONScanner: Sendable {
             return String(decoding: unescaped, as: UTF8.self)
         }
         // `string` has validated these bytes.
-        return unsafe String(copying: UTF8Span(unchecked: bytes.extracting(text.start..<text.end)))
+        return unsafe String(copying: UTF8Span(unchecked: bytes.extracting(text.range)))
     }
 
     mutating func identifier(_ text: Text, _ bytes: Span<UInt8>) -> Identifier? {
@@ -296,7 +282,7 @@ struct JSONScanner: Sendable {
             unescape(text, bytes)
             return Identifier(unescaped.span, grammar: .report)
         }
-        return Identifier(bytes.extracting(text.start..<text.end), grammar: .report)
+        return Identifier(bytes.extracting(text.range), grammar: .report)
     }
 
     mutating func instant(_ text: Text, _ bytes: Span<UInt8>) -> Instant? {
@@ -304,10 +290,10 @@ struct JSONScanner: Sendable {
             unescape(text, bytes)
             return RFC3339.parse(unescaped.span)
         }
-        return RFC3339.parse(bytes.extracting(text.start..<text.end))
+        return RFC3339.parse(bytes.extracting(text.range))
     }
 
     private mutating func unescape(_ text: Text, _ bytes: Span<UInt8>) {
-        JSONString.unescape(bytes.extracting(text.start..<text.end), into: &unescaped)
+        JSONString.unescape(bytes.extracting(text.range), into: &unescaped)
     }
 }

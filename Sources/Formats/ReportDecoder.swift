@@ -170,7 +170,9 @@ public struct ReportDecoder: Sendable {
             case .kind:
                 if let text = try text(bytes) {
                     kind =
-                        scanner.find(text, bytes, in: kinds).map { .known($0) }
+                        (text.hasEscapes
+                        ? scanner.findUnescaped(text, bytes, in: kinds) : kinds.find(bytes.extracting(text.range))).map
+                    { .known($0) }
                         ?? .unknown(scanner.copy(text, bytes))
                 }
             case .value:
@@ -178,7 +180,9 @@ public struct ReportDecoder: Sendable {
             case .unit:
                 if try !skipNull(bytes), let text = try text(bytes) {
                     unit =
-                        scanner.find(text, bytes, in: units).map { .known($0) }
+                        (text.hasEscapes
+                        ? scanner.findUnescaped(text, bytes, in: units) : units.find(bytes.extracting(text.range))).map
+                    { .known($0) }
                         ?? .unknown(scanner.copy(text, bytes))
                 }
             case .flags:
@@ -206,7 +210,9 @@ public struct ReportDecoder: Sendable {
             case .question:
                 if let text = try text(bytes) {
                     question =
-                        scanner.find(text, bytes, in: questions).map { .known($0) }
+                        (text.hasEscapes
+                        ? scanner.findUnescaped(text, bytes, in: questions)
+                        : questions.find(bytes.extracting(text.range))).map { .known($0) }
                         ?? .unknown(scanner.copy(text, bytes))
                 }
             case .value:
@@ -231,7 +237,10 @@ public struct ReportDecoder: Sendable {
     private mutating func knownField(
         _ name: JSONScanner.Text, _ bytes: Span<UInt8>, among own: ReportField.Mask, seen: inout ReportField.Mask
     ) throws(JSONFault) -> ReportField? {
-        guard let field = scanner.find(name, bytes, in: fields), own & field.mask != 0 else {
+        let known =
+            name.hasEscapes
+            ? scanner.findUnescaped(name, bytes, in: fields) : fields.find(bytes.extracting(name.range))
+        guard let field = known, own & field.mask != 0 else {
             scanner.remember(name, bytes)
             try scanner.skipValue(bytes)
             return nil
@@ -361,7 +370,10 @@ public struct ReportDecoder: Sendable {
         guard var array = try optionalArray(bytes) else { return }
         while try scanner.nextElement(bytes, in: &array) {
             guard let text = try text(bytes) else { continue }
-            if let flag = scanner.find(text, bytes, in: flags) {
+            if let flag =
+                (text.hasEscapes
+                    ? scanner.findUnescaped(text, bytes, in: flags) : flags.find(bytes.extracting(text.range)))
+            {
                 if flag != .clockCorrected { known.insert(flag) }
             } else {
                 others.append(scanner.copy(text, bytes))

@@ -35,11 +35,10 @@ struct Daemon {
                 severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
         let configuration = loaded.configuration
         let queue = try PostgresDeliveryQueue(loaded.database)
-        let wakeQueue = queue.waker
-        let commit = CommitControl(onOutbox: { wakeQueue.wake() })
+        let commit = CommitControl(onOutbox: { queue.wake() })
         let packs = loaded.packs
         let store = PostgresCommitStore(loaded.database) { entries, version in
-            try RegistryBuild.registry(entries, version: version, packs: packs)
+            try StoredRegistry.build(entries, version: version, packs: packs)
         }
         pipeline = try Pipeline(
             broker: loaded.broker, filters: loaded.topicFilters, store: store, packs: packs, crashGuard: crashGuard,
@@ -65,7 +64,7 @@ struct Daemon {
     }
 
     func run() async throws {
-        let http = try webServices()
+        let http = webServers()
         let reload = Reload(loaded: loaded, commit: pipeline.commit, notification: notification, logger: logger)
         let watchdog = Watchdog(
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
@@ -88,12 +87,16 @@ struct Daemon {
         notification.stopping()
     }
 
-    private func webServices() throws -> [any Service] {
+    private func webServers() -> [any Service] {
         let subscriber = pipeline.subscriber
         let probe = probe
-        let configuration = loaded.configuration
-        return WebListeners.services(
-            configuration, page: MetricsPage([instruments]),
+        let http = loaded.configuration.http
+        let metrics = loaded.configuration.metrics
+        return WebServer.servers(
+            http: .init(
+                host: http.host, port: Int(http.port),
+                tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
+            metrics: .init(host: metrics.host, port: Int(metrics.port)), page: MetricsPage([instruments]),
             readiness: {
                 Readiness(broker: subscriber.isConnected, database: probe.isConnected, others: probe.problems)
             }, logger: Logger(label: "http"))

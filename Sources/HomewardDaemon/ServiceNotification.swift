@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Glibc
 
@@ -18,9 +19,7 @@ struct ServiceNotification: Sendable {
 
     func ready() { send("READY=1") }
     func reloading() {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        send("RELOADING=1\nMONOTONIC_USEC=\(Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000)")
+        send("RELOADING=1\nMONOTONIC_USEC=\(linux_monotonic_nanoseconds() / 1000)")
     }
     func stopping() { send("STOPPING=1") }
     func alive() { send("WATCHDOG=1") }

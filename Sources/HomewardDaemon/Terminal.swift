@@ -73,12 +73,10 @@ final class InputLines {
             byteCount = nil
         } else {
             guard let opened = FileHandle(forReadingAtPath: path) else { return nil }
-            var status = stat()
-            guard unsafe fstat(opened.fileDescriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
-                return nil
-            }
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+            guard attributes?[.type] as? FileAttributeType != .typeDirectory else { return nil }
             handle = opened
-            byteCount = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+            byteCount = (attributes?[.size] as? NSNumber)?.intValue
         }
     }
 

@@ -20,13 +20,13 @@ import Testing
             "Cryptography",
         ],
         "Delivery": ["CCurl", "CLinux", "Alerting", "Clinical", "Cryptography", "Formats", "Instruments", "RingBuffer"],
-        "WebApp": ["Instruments"],
+        "WebApp": ["Formats", "Instruments"],
         "Simulation": ["MQTTClient", "CLinux", "Clinical", "Formats", "Registry", "Documents"],
         "HomewardDaemon": [
             "Alerting", "Clinical", "CLinux", "Cryptography", "Delivery", "Documents", "Formats", "Ingestion",
             "Instruments", "MQTTClient", "PostgresStore", "Registry", "RingBuffer", "Simulation", "WebApp",
         ],
-        "homeward": ["HomewardDaemon"],
+        "homeward": ["HomewardDaemon", "Simulation", "Clinical", "Formats"],
         "Benchmarks": ["RingBuffer", "Formats", "Clinical", "CLinux", "CAllocationCounter"],
     ]
 

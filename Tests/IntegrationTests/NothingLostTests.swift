@@ -51,7 +51,7 @@ import Testing
             if number % 64 == 0 { reader.serve() }
         }
         while !reader.send(Payload.report("last")) { reader.serve() }
-        let receipt = try #require(reader.receipt(of: "last", within: .seconds(60)))
+        let receipt = try reader.receipted("last", within: .seconds(60))
         #expect(TestReader.member("outcome", of: receipt) == "stored")
         #expect(try stack.value("SELECT count(*) FROM homeward.v_report") == "\((count + 999) / 1000 + 1)")
         #expect(try stack.value("SELECT sum(times_seen) FROM homeward.v_quarantine") == "\(count)")

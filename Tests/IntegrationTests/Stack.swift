@@ -100,8 +100,7 @@ final class Stack {
         defer { try? FileManager.default.removeItem(at: files) }
         // Files rather than pipes: a pipe that nobody empties would stop a talkative command.
         for name in ["in", "out", "err"] {
-            FileManager.default.createFile(
-                atPath: files.appending(path: name).path, contents: Data((name == "in" ? input ?? "" : "").utf8))
+            try Data((name == "in" ? input ?? "" : "").utf8).write(to: files.appending(path: name))
         }
         process.standardInput = try FileHandle(forReadingFrom: files.appending(path: "in"))
         process.standardOutput = try FileHandle(forWritingTo: files.appending(path: "out"))
@@ -127,7 +126,7 @@ final class Stack {
     func startDaemon(_ extra: [String: String] = [:]) throws {
         let logFile = directory.appending(path: "log")
         if !FileManager.default.fileExists(atPath: logFile.path) {
-            FileManager.default.createFile(atPath: logFile.path, contents: nil)
+            try Data().write(to: logFile)
         }
         let handle = try FileHandle(forWritingTo: logFile)
         try handle.seekToEnd()
@@ -192,7 +191,10 @@ final class Stack {
         return nil
     }
 
-    func query(_ sql: String) throws -> [[String]] { try postgres.query(sql, database: database) }
+    /// Rows as text; null is the empty text.
+    func query(_ sql: String) throws -> [[String]] {
+        try postgres.query(sql, database: database).map { $0.map { $0 ?? "" } }
+    }
 
     /// The first column of the first row.
     func value(_ sql: String) throws -> String { try query(sql).first?.first ?? "" }

@@ -53,6 +53,14 @@ struct TestReader: ~Copyable {
         _ = turn(until: { true }, { _ in })
     }
 
+    /// The first receipt of a report, waited for; throws when none comes.
+    mutating func receipted(_ id: String, within limit: Duration = .seconds(20)) throws -> String {
+        guard let receipt = receipt(of: id, within: limit) else {
+            throw Stack.Failure(description: "no receipt of \(id)")
+        }
+        return receipt
+    }
+
     /// The first receipt of a report, waited for.
     mutating func receipt(of id: String, within limit: Duration = .seconds(20)) -> String? {
         _ = turn(within: limit, until: { false }, { _ in }, orReceipt: id)

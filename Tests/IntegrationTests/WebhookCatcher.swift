@@ -50,7 +50,7 @@ final class WebhookCatcher: Sendable {
                     .flatMap { Int($0.split(separator: ":")[1].trimmingCharacters(in: .whitespaces)) }
                 if body.utf8.count >= length ?? 0 {
                     let answer = Array("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".utf8)
-                    _ = unsafe send(connection, answer, answer.count, Int32(MSG_NOSIGNAL.rawValue))
+                    _ = unsafe send(connection, answer, answer.count, Int32(MSG_NOSIGNAL))
                     return body
                 }
             }

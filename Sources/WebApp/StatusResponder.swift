@@ -1,0 +1,117 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Instruments
+import NIOCore
+
+/// A request's context: the channel, so that a client that sends more than we read can be hung up on.
+struct WebContext: RequestContext, InitializableFromSource {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
+}
+
+/// Answers `/healthz`, `/readyz` and `/metrics`, and 401 to everything else: that is for care managers.
+///
+/// No page here takes a body. A request that brings one is answered and its connection closed, so that a body that
+/// never ends holds nothing.
+struct StatusResponder: HTTPResponder {
+    typealias Context = WebContext
+
+    /// Which of the two listeners this is.
+    enum Pages: Sendable {
+        case everything
+        /// Set apart for machines: nobody can sign in here, so what is not found is 404.
+        case status
+        /// Set apart for people: `/healthz`, `/readyz` and `/metrics` are on the other listener.
+        case people
+    }
+
+    let pages: Pages
+    let metrics: MetricsPage
+    let readiness: @Sendable () -> Readiness
+
+    /// A body that says to be longer is refused unread.
+    static let bodyLimit = 64 * 1024
+
+    func respond(to request: Request, context: WebContext) async throws -> Response {
+        let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+        let answer = length > Self.bodyLimit ? Answer(.contentTooLarge, "too large") : answer(to: request)
+        let hasBody = length > 0 || request.headers[.transferEncoding] != nil
+        return response(answer, isHead: request.method == .head, hangsUp: hasBody ? context.channel : nil)
+    }
+
+    private struct Answer {
+        var status: HTTPResponse.Status
+        var text: String
+        var contentType = "text/plain; charset=utf-8"
+        var headers = HTTPFields()
+
+        init(_ status: HTTPResponse.Status, _ text: String) {
+            self.status = status
+            self.text = text + "\n"
+        }
+    }
+
+    private func answer(to request: Request) -> Answer {
+        let path = request.uri.path
+        let isOurs = pages != .people && ["/healthz", "/readyz", "/metrics"].contains(path)
+        guard isOurs else {
+            if pages == .status { return Answer(.notFound, "not found") }
+            var answer = Answer(.unauthorized, "sign in first")
+            answer.headers[.wwwAuthenticate] = "Cookie realm=\"homeward\""
+            return answer
+        }
+        guard request.method == .get || request.method == .head else {
+            var answer = Answer(.methodNotAllowed, "GET or HEAD only")
+            answer.headers[.allow] = "GET, HEAD"
+            return answer
+        }
+        switch path {
+        case "/healthz": return Answer(.ok, "alive")
+        case "/readyz":
+            let readiness = readiness()
+            var answer = Answer(readiness.isReady ? .ok : .serviceUnavailable, readiness.json)
+            answer.contentType = "application/json"
+            return answer
+        default:
+            var answer = Answer(.ok, "")
+            answer.text = metrics.render()
+            answer.contentType = MetricsPage.contentType
+            return answer
+        }
+    }
+
+    private func response(_ answer: Answer, isHead: Bool, hangsUp channel: (any Channel)?) -> Response {
+        var headers = answer.headers
+        headers[.contentType] = answer.contentType
+        headers[.cacheControl] = "no-store"
+        headers[.contentSecurityPolicy] = "default-src 'none'; frame-ancestors 'none'"
+        headers[.xContentTypeOptions] = "nosniff"
+        headers[Self.referrerPolicy] = "no-referrer"
+        headers[Self.resourcePolicy] = "same-origin"
+        if channel != nil { headers[.connection] = "close" }
+        let buffer = ByteBuffer(string: answer.text)
+        let body = ResponseBody(contentLength: buffer.readableBytes) { writer in
+            if !isHead { try await writer.write(buffer) }
+            try await writer.finish(nil)
+            channel?.close(promise: nil)
+        }
+        return Response(status: answer.status, headers: headers, body: body)
+    }
+
+    private static let referrerPolicy = HTTPField.Name(validated: "Referrer-Policy")
+    private static let resourcePolicy = HTTPField.Name(validated: "Cross-Origin-Resource-Policy")
+}
+
+extension HTTPField.Name {
+    /// For names written here; a name that HTTP does not allow is a mistake of the program.
+    init(validated name: String) {
+        guard let field = HTTPField.Name(name) else { preconditionFailure("not a header name") }
+        self = field
+    }
+}
