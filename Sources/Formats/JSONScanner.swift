@@ -28,7 +28,7 @@ struct JSONScanner: Sendable {
 
     /// An object or array that is open.
     struct Container: BitwiseCopyable {
-        fileprivate var isFirst = true
+        var isFirst = true
         fileprivate var firstName: Int
         fileprivate var firstNameByte: Int
     }
@@ -262,10 +262,13 @@ struct JSONScanner: Sendable {
 
     // MARK: Text
 
-    /// The entry of `table` that `text`, which has escapes, names.
-    mutating func findUnescaped<Entry>(_ text: Text, _ bytes: Span<UInt8>, in table: NameTable<Entry>) -> Entry? {
-        unescape(text, bytes)
-        return table.find(unescaped.span)
+    /// The entry of `table` that `text` names.
+    mutating func find<Entry>(_ text: Text, _ bytes: Span<UInt8>, in table: NameTable<Entry>) -> Entry? {
+        if text.hasEscapes {
+            unescape(text, bytes)
+            return table.find(unescaped.span)
+        }
+        return table.find(bytes.extracting(text.range))
     }
 
     mutating func copy(_ text: Text, _ bytes: Span<UInt8>) -> String {

@@ -66,7 +66,7 @@ struct ContentFault {
 }
 
 /// The field names of the contract's payloads.
-enum ReportField: String, CaseIterable {
+enum ReportField: String, CaseIterable, BitwiseCopyable {
     case id
     case takenAt = "taken_at"
     case sentAt = "sent_at"

@@ -124,8 +124,10 @@ struct Statement {
         unsafe keywords.append(nil)
         unsafe values.append(nil)
         defer {
-            // Not a for loop: the formatter would run its `unsafe` and the name together.
-            unsafe (keywords + values).forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) }
+            for index in settings.indices {
+                unsafe free(UnsafeMutablePointer(mutating: keywords[index]))
+                unsafe free(UnsafeMutablePointer(mutating: values[index]))
+            }
         }
         return unsafe PQconnectStartParams(keywords, values, 1)
     }

@@ -88,6 +88,8 @@ final class MemoryQueue: DeliveryQueue, Sendable {
                 throw Away()
             }
             state.leased[job.entry.key] = nil
+            // It is one row: what has ended is not due, though its lease ran out.
+            state.pending.removeAll { $0.entry.key == job.entry.key }
             var next = job
             next.attempt += 1
             if state.lostRecords > 0 {

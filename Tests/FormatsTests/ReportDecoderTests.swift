@@ -36,6 +36,34 @@ import Testing
         #expect(decoded.report.answers == [SentAnswer(question: .known(question), value: .number(3))])
     }
 
+    @Test func `the order of members and white space say nothing`() {
+        let seed = UInt64.random(in: 0 ... .max)
+        print("seed \(seed)")
+        var generator = SeededGenerator(seed: seed)
+        func object(_ members: [String]) -> String {
+            let spaced = members.shuffled(using: &generator).map { member in
+                ["", "", " ", "\n\t"].randomElement(using: &generator).map { $0 + member + $0 } ?? member
+            }
+            return "{" + spaced.joined(separator: ",") + "}"
+        }
+        let expected = Decoded(exampleReport).report
+        for _ in 0..<500 {
+            let readings = [("systolic", "142", "mm[Hg]"), ("diastolic", "88", "mm[Hg]"), ("pulse", "71", "/min")].map {
+                object([#""kind":"\#($0)""#, #""value":\#($1)"#, #""unit" : "\#($2)""#, #""kin":1"#])
+            }
+            let text = object([
+                #""id":"d41f-000123""#, #""taken_at":"2026-11-23T08:15:30Z""#, #""sent_at":"2026-11-23T08:15:31Z""#,
+                #""seq":123"#, #""battery":87"#, #""readings":[\#(readings.joined(separator: ","))]"#,
+                #""answers":[\#(object([#""question":"breathless""#, #""value":true"#]))]"#, #""value":{"kind":[]}"#,
+            ])
+            let decoded = Decoded(text)
+            #expect(decoded.fault == nil, "\(text)")
+            #expect(decoded.report.id == expected.id && decoded.report.readings == expected.readings, "\(text)")
+            #expect(decoded.report.sentAt == expected.sentAt && decoded.report.battery == 87)
+            #expect(ContentDigest(of: decoded.report) == ContentDigest(of: expected))
+        }
+    }
+
     @Test func `every flag of the contract is known and others are kept`() {
         let sent =
             #""low-perfusion","movement","irregular-pulse","shaken","","control-solution","#
@@ -131,7 +159,8 @@ import Testing
 
     @Test(arguments: [
         "1", "null", "[]", #"{"value":1}"#, #"{"kind":"pulse"}"#, #"{"kind":1,"value":1}"#, #"{"kind":null,"value":1}"#,
-        #"{"kind":"pulse","value":null}"#, #"{"kind":"pulse","value":true}"#, #"{"kind":"pulse","value":[1]}"#,
+        #"{"kind":"pulse","value":1,"kind":"pulse","value":1}"#, #"{"kind":"pulse","value":null}"#,
+        #"{"kind":"pulse","value":true}"#, #"{"kind":"pulse","value":[1]}"#,
         #"{"kind":"pulse","value":{}}"#, #"{"kind":"pulse","value":1,"unit":1}"#,
         #"{"kind":"pulse","value":1,"flags":"movement"}"#, #"{"kind":"pulse","value":1,"flags":[1]}"#,
         #"{"kind":"pulse","value":1,"flags":[null]}"#, #"{"kind":"pulse","kind":"pulse","value":1}"#,
@@ -210,6 +239,7 @@ import Testing
         ).fault
         #expect(unit?.detail == "readings[1].unit is not a string at byte 122")
         #expect(Decoded(#"{"id":"a"}"#).fault?.detail == "taken_at is missing at byte 9")
+        #expect(Decoded(#"{"id":"a","id":"a"}"#).fault?.detail == "id stands twice at byte 11")
         #expect(
             Decoded(report(with: #""secret":1,"secret":2"#)).fault?.detail.hasPrefix("duplicate key at byte ") == true)
     }

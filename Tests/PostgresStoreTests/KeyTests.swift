@@ -40,17 +40,7 @@ extension PostgresStoreSuite {
             let first = database.store()
             _ = try first.begin()
             #expect(try first.claim([claim(key())]) == [.new])
-            let second = Running {
-                while true {
-                    do throws(StoreFailure) {
-                        let claims = [claim(key(2)), claim(key(), digest), claim(key(3))]
-                        return try database.store().store(claims, CommitBatch())
-                    } catch {
-                        // Its wait for the lock was over before the first had committed.
-                        guard error.sqlState == "55P03" else { throw error }
-                    }
-                }
-            }
+            let second = Running { try claimPatiently([claim(key(2)), claim(key(), digest), claim(key(3))], database) }
             try eventually {
                 try database.value(
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -59,6 +49,18 @@ extension PostgresStoreSuite {
             }
             try first.commit()
             #expect(try second.value() == [.new, expected, .new])
+        }
+
+        /// Again when the wait for a lock was over before the other had committed.
+        private func claimPatiently(_ claims: [KeyClaim], _ database: TestDatabase) throws -> [KeyVerdict] {
+            while true {
+                do {
+                    return try database.store().store(claims, CommitBatch())
+                } catch {
+                    let failure = error
+                    guard failure.sqlState == "55P03" else { throw failure }
+                }
+            }
         }
 
         @Test func aDeviceThatIsAddedLaterIsFound() throws {

@@ -52,6 +52,9 @@ func code(_ text: String) -> Identifier {
 /// 2026-11-23T08:15:30Z, a Monday morning.
 let morning = Instant(microseconds: 1_795_421_730_000_000)
 
+/// Past, wherever the tests run.
+let longAgo = Instant(microseconds: 1_577_836_800_000_000)
+
 func key(_ device: Int = 1, _ report: String = "d41f-000123") -> ReportKey {
     let digits = String(device)
     return ReportKey(

@@ -111,6 +111,8 @@ public final class PrivatePostgres: Sendable {
         for process in processes {
             while kill(process, 0) == 0 && !Self.isZombie(process) { usleep(10_000) }
         }
+        // After a power cut no process has the number in it; here a zombie may.
+        try? FileManager.default.removeItem(atPath: data + "/postmaster.pid")
     }
 
     private static func isZombie(_ process: pid_t) -> Bool {
