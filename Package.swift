@@ -203,12 +203,23 @@ let package = Package(
             swiftSettings: settings),
         // target: DeliveryTests
         .testTarget(
-            name: "DeliveryTests", dependencies: ["Delivery", "Alerting", "TestSupport"], swiftSettings: settings),
+            name: "DeliveryTests",
+            dependencies: [
+                "Delivery", "Alerting", "Clinical", "Registry", "Instruments",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
         // target: WebAppTests
         .testTarget(
             name: "WebAppTests",
             dependencies: [
-                "WebApp", "Instruments", .product(name: "HummingbirdTesting", package: "hummingbird"),
+                "WebApp", "Instruments",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         // target: SimulationTests

@@ -51,7 +51,7 @@ public enum DeliveryOutcome: Hashable, Sendable {
     case sent(at: Instant)
     /// Try again at that time; `error` has no patient data.
     case retry(at: Instant, error: String)
-    /// No use trying again (no address, a refused redirect).
+    /// No use trying again: the recipient has no address on this channel, or the channel is not set up.
     case failed(error: String)
 }
 

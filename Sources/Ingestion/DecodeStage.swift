@@ -57,6 +57,8 @@ public struct DecodeStage: Sendable {
         Failpoint.crashIfAsked(by: payload)
         do throws(ReportFault) {
             if topic.leaf == .status {
+                // An empty payload clears a retained status: nothing is said by it.
+                if payload.isEmpty { return }
                 decoded.status = try DeviceStatus.decode(payload)
                 return
             }

@@ -50,12 +50,12 @@ struct Draft {
         defer { count += 1 }
         switch candidate.admission {
         case .status(let device):
+            candidate.outcome.disposition = .unanswered
             guard let status = candidate.decoded.status else { return }
             rows.statuses.append(
                 DeviceStatusRow(
                     device: device, online: status.online, battery: status.battery, firmware: status.firmware,
                     receivedAt: candidate.message.receivedAt))
-            candidate.outcome.disposition = .unanswered
         case .unreadable(let reason, let detail):
             quarantine(&candidate, reason, detail: detail)
         case .unknownDevice(let reason):
