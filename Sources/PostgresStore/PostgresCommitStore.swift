@@ -1,5 +1,6 @@
 internal import Alerting
-internal import Clinical
+public import Clinical
+public import Documents
 public import Ingestion
 public import Registry
 
@@ -20,9 +21,20 @@ public final class PostgresCommitStore: CommitStore {
     private let buildRegistry: RegistryBuild
 
     /// Connects at the first call, not here.
+    ///
+    /// - Parameter buildRegistry: called on the commit thread whenever the registry moved.
     public init(_ configuration: DatabaseConfiguration, buildRegistry: @escaping RegistryBuild) {
         connection = PostgresConnection(configuration.named("commit"))
         self.buildRegistry = buildRegistry
+    }
+
+    /// With the registry built by the packs as they are at that moment; one that contradicts itself is refused.
+    public convenience init(_ configuration: DatabaseConfiguration, packs: @escaping () -> PackLibrary) {
+        self.init(configuration) { entries, version in
+            let outcome = RegistryBuilder(packs: packs()).build(entries, version: version)
+            guard outcome.problems.isEmpty else { throw DocumentProblems(outcome.problems) }
+            return outcome.registry
+        }
     }
 
     public func begin() throws(StoreFailure) -> Int64 {
@@ -64,7 +76,7 @@ public final class PostgresCommitStore: CommitStore {
         let (entries, version) = try RegistryReading.entries(&connection)
         try identifiers.load(&connection)
         do {
-            return try buildRegistry(entries, version)
+            return try buildRegistry(entries.map { RegistryEntry(key: $0.key, fields: $0.fields) }, version)
         } catch {
             throw StoreFailure(kind: .misconfigured, message: "the registry in the database can't be read: \(error)")
         }

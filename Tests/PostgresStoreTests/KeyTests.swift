@@ -1,6 +1,7 @@
 import Clinical
 import Ingestion
 import PostgresStore
+import TestSupport
 import Testing
 
 extension PostgresStoreSuite {
@@ -41,12 +42,13 @@ extension PostgresStoreSuite {
             _ = try first.begin()
             #expect(try first.claim([claim(key())]) == [.new])
             let second = Running { try claimPatiently([claim(key(2)), claim(key(), digest), claim(key(3))], database) }
-            try eventually {
+            let waits = try eventually {
                 try database.value(
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
                 )
                     == "1"
             }
+            #expect(waits)
             try first.commit()
             #expect(try second.value() == [.new, expected, .new])
         }

@@ -25,13 +25,3 @@ final class Running<Value: Sendable>: Sendable {
         return try #require(result.withLock { $0 }).get()
     }
 }
-
-/// Waits for a condition, up to half a minute.
-func eventually(_ condition: () throws -> Bool) throws {
-    let end = Date.now + 30
-    while Date.now < end {
-        if try condition() { return }
-        usleep(20_000)
-    }
-    Issue.record("the condition never held")
-}

@@ -227,7 +227,7 @@ public final class PrivatePostgres: Sendable {
         return text
     }
 
-    /// Starts a program with these descriptors (nil is /dev/null). Foundation's `Process`
+    /// Starts a program with these descriptors (nil is /dev/null) and no others. Foundation's `Process`
     /// is of no use here: it waits until the program's children have ended as well, and a server never does.
     private static func spawn(_ command: [String], input: Int32?, output: Int32?) throws -> pid_t {
         var actions = unsafe posix_spawn_file_actions_t()
@@ -240,6 +240,8 @@ public final class PrivatePostgres: Sendable {
                 unsafe posix_spawn_file_actions_addopen(&actions, target, "/dev/null", O_RDWR, 0)
             }
         }
+        // A server that inherited a test's sockets would keep them open. Closing what is not open is no error here.
+        for descriptor in Int32(3)..<1024 { unsafe posix_spawn_file_actions_addclose(&actions, descriptor) }
         var arguments = unsafe command.map { unsafe strdup($0) }
         unsafe arguments.append(nil)
         defer { for index in command.indices { unsafe free(arguments[index]) } }
