@@ -87,15 +87,16 @@ public struct Verdict: Sendable, Hashable {
     /// One for each rule that has a limit for a kind in the report, in range or not, in the order of kinds and sides.
     /// Empty for a report that is too late to alert.
     public var assessments: [Assessment]
-    /// A report that is too late to alert holds a red: raise one clinical amber `late-red` for the key worker.
-    public var lateRed: Assessment?
+    /// The reds in a report that is too late to alert, the most telling first: raise one clinical amber `late-red` for
+    /// the key worker about all of them.
+    public var lateReds: [Assessment]
 
-    public init(assessments: [Assessment] = [], lateRed: Assessment? = nil) {
+    public init(assessments: [Assessment] = [], lateReds: [Assessment] = []) {
         self.assessments = assessments
-        self.lateRed = lateRed
+        self.lateReds = lateReds
     }
 
-    /// The rule code of `lateRed`.
+    /// The rule code for `lateReds`.
     public static let lateRedRule = "late-red"
     /// The rule code for an immediate red in a report that was refused.
     public static let unverifiedRedRule = "unverified-red"

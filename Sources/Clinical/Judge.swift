@@ -13,15 +13,16 @@ public func judge(_ report: JudgedReport, plan: Plan, history: PatientHistory = 
         guard let assessment = judgement.assess(kind, side, bands) else { return }
         if !tooLate {
             verdict.assessments.append(assessment)
-        } else if assessment.level == .red, verdict.lateRed.map({ assessment.immediate && !$0.immediate }) ?? true {
-            verdict.lateRed = assessment
+        } else if assessment.level == .red {
+            verdict.lateReds.append(assessment)
         }
     }
+    verdict.lateReds = mostTellingFirst(verdict.lateReds)
     return verdict
 }
 
 /// The readings that some immediate limit makes red by themselves, for `unverified-red`: a report that was refused
-/// as a whole must not hide one. `instant` is when it was received, since its own time can't be trusted.
+/// as a whole must not hide one. The most telling comes first. `instant` is when it was received, since its own time can't be trusted.
 public func immediateReds(in readings: [Reading], at instant: Instant, plan: Plan) -> [Assessment] {
     let judgement = Judgement(readings: readings, at: instant, key: nil, plan: plan, history: PatientHistory())
     var reds: [Assessment] = []
@@ -29,7 +30,32 @@ public func immediateReds(in readings: [Reading], at instant: Instant, plan: Pla
         guard let assessment = judgement.assess(kind, side, bands) else { return }
         if assessment.level == .red, assessment.immediate { reds.append(assessment) }
     }
-    return reds
+    return mostTellingFirst(reds)
+}
+
+/// Which of several reds of one report a single alert is about: an immediate one before others, one that can be trusted
+/// before a suspect one, then the one that lies farthest on the way from its limit to the end of what is plausible; as
+/// they came where all that is equal.
+private func mostTellingFirst(_ reds: [Assessment]) -> [Assessment] {
+    func precedes(_ left: Assessment, _ right: Assessment) -> Bool {
+        if left.immediate != right.immediate { return left.immediate }
+        if left.suspect != right.suspect { return right.suspect }
+        return left.shareBeyondLimit > right.shareBeyondLimit
+    }
+    return reds.enumerated().sorted { left, right in
+        if precedes(left.element, right.element) { return true }
+        return !precedes(right.element, left.element) && left.offset < right.offset
+    }.map(\.element)
+}
+
+extension Assessment {
+    /// 0 at the limit, 1 at the end of what is plausible and for what a meter could not measure.
+    fileprivate var shareBeyondLimit: Double {
+        let range = reading.kind.plausibility.refusedOutside
+        let end = side == .low ? range.lowerBound : range.upperBound
+        guard !reading.isBeyondMeter, let limit = limit?.limit.value, limit != end else { return 1 }
+        return (limit - reading.value) / (limit - end)
+    }
 }
 
 extension Plan {
@@ -133,6 +159,8 @@ private struct Judgement {
         }
         // Outside contract: a glucose LO or HI is red at once, whatever the plan's limits ask for.
         if measured.kind == .glucose, measured.isBeyondMeter(on: side) {
+            // A milder limit that it is beyond too is not what makes it red.
+            if finding.level != .red { finding.thresholdPlace = nil }
             finding.level = .red
             finding.immediate = true
         }

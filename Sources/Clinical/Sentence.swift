@@ -18,19 +18,25 @@ public enum Sentence {
 
     /// For `late-red`: received over 24 h after it was taken.
     public static func lateRed(
-        of assessment: Assessment, takenAt: Instant, receivedAt: Instant, timeZone: String
+        of assessment: Assessment, others: [Assessment] = [], takenAt: Instant, receivedAt: Instant, timeZone: String
     ) -> String {
         let sentence = summary(of: assessment, takenAt: takenAt, receivedAt: receivedAt, timeZone: timeZone)
-        return sentence.dropLast() + ", too late to alert as red."
+        return sentence.dropLast() + ", too late to alert as red\(alsoRed(others))."
     }
 
     /// For `unverified-red`: value, reason and time of receipt, since the report's own time or patient is in doubt.
     public static func unverifiedRed(
-        of assessment: Assessment, reason: RefusalReason, receivedAt: Instant, timeZone: String
+        of assessment: Assessment, others: [Assessment] = [], reason: RefusalReason, receivedAt: Instant,
+        timeZone: String
     ) -> String {
         let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
         return "Unverified: \(measured(assessment.reading)), \(judged(assessment)), in a report received on \(date) at "
-            + "\(time) that was refused (\(words(reason)))\(doubts(assessment.reading))."
+            + "\(time) that was refused (\(words(reason)))\(doubts(assessment.reading))\(alsoRed(others))."
+    }
+
+    /// "; red too: Pulse 140 /min and Systolic pressure 84 mmHg"
+    private static func alsoRed(_ others: [Assessment]) -> String {
+        others.isEmpty ? "" : "; red too: " + others.map { measured($0.reading) }.joined(separator: " and ")
     }
 
     /// "SpO2 90 %", "Temperature 102.4 °F (39.1 °C)", "Glucose LO (below 1.1 mmol/L)".
@@ -40,7 +46,15 @@ public enum Sentence {
         let value = (number(reading.sentValue) + " " + unit).trimmingSpace
         if reading.flags.contains(.outOfRangeLow) { return "\(reading.kind.name) LO (below the meter's \(value))" }
         if reading.flags.contains(.outOfRangeHigh) { return "\(reading.kind.name) HI (above the meter's \(value))" }
-        return "\(reading.kind.name) \(value)\(converted(reading))"
+        return "\(reading.kind.name) \(value)\(converted(reading))\(charted(reading))"
+    }
+
+    /// "92.4 %" is red at 92 only because the chart knows whole numbers: say so, or the sentence contradicts itself.
+    private static func charted(_ reading: Reading) -> String {
+        guard (reading.sentUnit ?? reading.kind.canonicalUnit)?.words == reading.kind.canonicalUnit?.words,
+            let charted = reading.kind.chartResolution?.rounded(reading.value), charted != reading.value
+        else { return "" }
+        return " (\(number(charted)) on the chart)"
     }
 
     private static func converted(_ reading: Reading) -> String {
@@ -56,8 +70,12 @@ public enum Sentence {
             return "outside what the meter can measure, which is \(level.rawValue) at once"
         }
         // The limit's own severity, which a red that is switched off keeps.
-        let limit = "the \(threshold.severity.rawValue) limit of \(limitWords(threshold.limit, assessment))"
         let off = assessment.redSwitchedOff ? ", red being switched off" : ""
+        if assessment.reading.kind.isCoded {
+            let code = limitWords(threshold.limit, assessment)
+            return "where \(code) or worse is \(threshold.severity.rawValue)\(off) (\(provenance(assessment)))"
+        }
+        let limit = "the \(threshold.severity.rawValue) limit of \(limitWords(threshold.limit, assessment))"
         return "\(relation(threshold.limit, assessment)) \(limit)\(off) (\(provenance(assessment)))"
     }
 
@@ -90,7 +108,8 @@ public enum Sentence {
         let own = assessment.pack == "own-limit"
         var parts = [own ? "the patient's own limit" : "\(assessment.pack) pack"]
         if let basis = assessment.basis { parts.append(basis) }
-        if !assessment.source.isEmpty { parts.append(assessment.source) }
+        // A proposal without a source names none, and is called a proposal once.
+        if !assessment.source.isEmpty, assessment.source != "proposal" { parts.append(assessment.source) }
         if assessment.isProposal { parts.append("proposal") }
         return parts.joined(separator: ", ")
     }

@@ -3,8 +3,8 @@
 /// Each reading is held against the outside contract's reasons in their order: `unknown-kind`, `unknown-code`,
 /// `missing-unit`, `unknown-unit`, `ambiguous-unit`, `implausible`, `inconsistent`, `control-solution`. Where the
 /// contract leaves room:
-/// - a string for a kind that is a number, or a number for a coded kind, is `unknown-code`: the value is none that
-///   the kind knows;
+/// - a string for a kind that is a number, or a number for a coded kind, is `malformed` before anybody comes here;
+///   should one come all the same, it is `unknown-code`;
 /// - a unit that is UCUM but not the kind's (weight in `mmol/L`, any unit on consciousness) is `unknown-unit`;
 /// - the k-th systolic of a report belongs to its k-th diastolic and its k-th mean arterial;
 /// - systolic at or below diastolic refuses those two; their mean arterial has then nothing to be held against. A

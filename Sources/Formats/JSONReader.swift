@@ -22,11 +22,11 @@ public enum JSONReader {
 
     /// The members of the object that `bytes`, all of them, are, with the values as raw text.
     ///
-    /// The grammar is checked to the bottom, down to `maximumDepth` (at most 512), and the outermost names by the
-    /// content rules; whether a value's inside keeps those is left to whoever reads the value, so that a recorded
-    /// message can hold a malformed payload.
-    public static func members(_ bytes: Span<UInt8>, maximumDepth: Int = 512) throws(JSONFault) -> [Member] {
-        var scanner = JSONScanner(maximumDepth: min(maximumDepth, 512))
+    /// The grammar is checked to the bottom, however deep that is, and the outermost names by the content rules;
+    /// whether a value's inside keeps those is left to whoever reads the value, so that a recorded message can hold a
+    /// malformed payload.
+    public static func members(_ bytes: Span<UInt8>) throws(JSONFault) -> [Member] {
+        var scanner = JSONScanner(maximumDepth: .max)
         scanner.skipSpace(bytes)
         guard scanner.peek(bytes) == UInt8(ascii: "{") else {
             throw scanner.index < bytes.count
@@ -38,13 +38,25 @@ public enum JSONReader {
             scanner.remember(name, bytes)
             let start = scanner.index
             if let flaw = scanner.flaw { throw flaw }
-            try scanner.skipValue(bytes)
+            try scanner.skipValueOfAnyDepth(bytes)
             scanner.forgetFlaw()
             members.append(Member(name: scanner.copy(name, bytes), range: start..<scanner.index))
         }
         try scanner.end(bytes)
         if let flaw = scanner.flaw { throw flaw }
         return members
+    }
+
+    /// The UTF-8 of the string that `bytes`, all of them, are, U+0000 and lone surrogates too: of these the three bytes
+    /// that UTF-8 would have for them if it allowed them, so that whoever reads the text finds it invalid.
+    public static func text(_ bytes: Span<UInt8>) throws(JSONFault) -> [UInt8] {
+        var scanner = JSONScanner(maximumDepth: 1)
+        guard scanner.peek(bytes) == UInt8(ascii: "\"") else { throw scanner.unexpected(bytes) }
+        let text = try scanner.string(bytes)
+        try scanner.end(bytes)
+        var output: [UInt8] = []
+        JSONString.unescape(bytes.extracting(text.range), into: &output, keepingSurrogates: true)
+        return output
     }
 
     private static func read(_ bytes: Span<UInt8>, _ scanner: inout JSONScanner) throws(JSONFault) -> JSONValue {

@@ -186,6 +186,30 @@ struct JSONScanner: Sendable {
         }
     }
 
+    /// The same without recursion, for texts whose depth nobody has limited.
+    mutating func skipValueOfAnyDepth(_ bytes: Span<UInt8>) throws(JSONFault) {
+        var open: [(container: Container, isObject: Bool)] = []
+        repeat {
+            let byte = peek(bytes)
+            if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
+                open.append((try self.open(bytes), byte == UInt8(ascii: "{")))
+            } else {
+                try skipValue(bytes)
+            }
+            // To the next value, out of what ends here.
+            while var innermost = open.popLast() {
+                if innermost.isObject {
+                    guard let name = try nextName(bytes, in: &innermost.container) else { continue }
+                    remember(name, bytes)
+                } else {
+                    guard try nextElement(bytes, in: &innermost.container) else { continue }
+                }
+                open.append(innermost)
+                break
+            }
+        } while !open.isEmpty
+    }
+
     enum Literal { case null, yes, no }
 
     /// Reads `null`, `true` or `false` at `index`.

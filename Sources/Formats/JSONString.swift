@@ -149,8 +149,8 @@ enum JSONString {
     }
 
     /// Replaces `output` by the UTF-8 of a string that `JSONScanner.string` has let pass; a lone surrogate becomes
-    /// U+FFFD.
-    static func unescape(_ bytes: Span<UInt8>, into output: inout [UInt8]) {
+    /// U+FFFD, or its own three bytes, which are no UTF-8.
+    static func unescape(_ bytes: Span<UInt8>, into output: inout [UInt8], keepingSurrogates: Bool = false) {
         output.removeAll(keepingCapacity: true)
         var index = 0
         while index < bytes.count {
@@ -175,6 +175,10 @@ enum JSONString {
                 if (0xD800..<0xDC00).contains(high), let low = lowSurrogate(bytes, at: index) {
                     index += 6
                     value = 0x10000 + (UInt32(high) & 0x3FF) << 10 + UInt32(low) & 0x3FF
+                }
+                if keepingSurrogates, (0xD800..<0xE000).contains(value) {
+                    output += [0xED, UInt8(0x80 | value >> 6 & 0x3F), UInt8(0x80 | value & 0x3F)]
+                    continue
                 }
                 let scalar = Unicode.Scalar(value) ?? "\u{FFFD}"
                 output.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)

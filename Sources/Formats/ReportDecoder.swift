@@ -3,8 +3,8 @@ public import Clinical
 /// Reads the contract's reports: bytes to `SentReport`, strictly, in one walk.
 ///
 /// One decoder per thread: it keeps scratch space, so that a well-formed report of ordinary size is decoded without
-/// a heap allocation. It judges form only. Whether a kind is known, fits its value and unit, or is plausible, is
-/// judged later; a name that the contract does not know is kept as the text that was sent.
+/// a heap allocation. It judges form only: a known kind's value must be of the kind's type (a number, or a string for
+/// coded kinds). Whether a kind is known, fits its code and unit, or is plausible, is judged later; a name that the contract does not know is kept as the text that was sent.
 ///
 /// Beyond the contract's text: a `battery` outside 0 to 100 is not worth a report and counts as absent; null counts
 /// as absent for optional fields; `seq` may be written `12`, `12.0` or `1.2e1` (the last two up to 2^53); a flag
@@ -156,6 +156,7 @@ public struct ReportDecoder: Sendable {
         var unit: SentName<UCUMUnit>?
         var known: ReadingFlags = []
         var others: [String] = []
+        var valueStart = 0
         while let field = try nextField(bytes, of: &members) {
             switch field {
             case .kind:
@@ -165,6 +166,7 @@ public struct ReportDecoder: Sendable {
                         ?? .unknown(scanner.copy(text, bytes))
                 }
             case .value:
+                valueStart = scanner.index
                 value = try readingValue(bytes)
             case .unit:
                 if try !skipNull(bytes), let text = try text(bytes) {
@@ -181,7 +183,20 @@ public struct ReportDecoder: Sendable {
         require(.kind, members)
         require(.value, members)
         guard let kind, let value else { return }
+        checkType(of: value, for: kind, at: valueStart)
         readings.append(SentReading(kind: kind, value: value, unit: unit, flags: known, otherFlags: others))
+    }
+
+    /// A known kind says whether its value is a number or a code; an unknown one is refused later, whatever it has.
+    private mutating func checkType(of value: SentValue, for kind: SentName<Kind>, at offset: Int) {
+        guard case .known(let kind) = kind else { return }
+        place.field = .value
+        switch value {
+        case .number where kind.isCoded: note(.notString, at: offset)
+        case .code where !kind.isCoded: note(.notNumber, at: offset)
+        default: break
+        }
+        place.field = nil
     }
 
     private mutating func readAnswer(_ bytes: Span<UInt8>, into answers: inout [SentAnswer]) throws(JSONFault) {

@@ -19,7 +19,8 @@ public struct Replay {
         self.inputPath = inputPath
     }
 
-    /// 0 when every line could be read as a message, whatever became of it; 65 when a file is bad.
+    /// 0 when every line could be read as a message, whatever became of it; 65 when a file is bad. A line that can't be
+    /// read is told with its number and left out; those after it are replayed all the same.
     public func run() throws -> ExitStatus {
         let packs: PackLibrary
         let registry: Registry?
@@ -41,6 +42,7 @@ public struct Replay {
         var progress = Progress(label: "replayed", total: input.byteCount)
         defer { progress.end() }
         var number = 0
+        var badLines = 0
         while let line = input.next() {
             number += 1
             progress.advance(to: input.bytesRead)
@@ -49,16 +51,26 @@ public struct Replay {
             switch RecordedMessage.read(line) {
             case .success(let recorded): message = recorded
             case .failure(let problem):
-                output.flush()
-                StandardError.write("\(inputPath):\(number): \(problem.message)\n")
-                return .badData
+                badLines += 1
+                if badLines <= Self.badLinesTold {
+                    output.flush()
+                    StandardError.write("\(inputPath):\(number): \(problem.message)\n")
+                }
+                continue
             }
             let taken = try replayer.take(message)
             for line in ReplayOutput.lines(number: number, taken) { output.write(line) }
         }
         output.flush()
-        return .success
+        guard badLines > 0 else { return .success }
+        if badLines > Self.badLinesTold {
+            StandardError.write("\(inputPath): \(badLines) lines can't be read as messages\n")
+        }
+        return .badData
     }
+
+    /// A file that is no recording at all has nothing but bad lines.
+    private static let badLinesTold = 20
 }
 
 /// A recorded message as a line of NDJSON holds it.
@@ -80,16 +92,19 @@ enum RecordedMessage {
             guard let bytes = raw(name) else { return nil }
             do throws(JSONFault) { return try JSONReader.value(bytes.span) } catch { return nil }
         }
-        guard let topic = value("topic")?.string else { return .failure(Problem(message: "topic: a string is missing")) }
+        guard let topic = value("topic")?.string else {
+            return .failure(Problem(message: "topic: a string is missing"))
+        }
         guard let received = value("received_at")?.string, let receivedAt = RFC3339.parse(received) else {
             return .failure(Problem(message: "received_at: an RFC 3339 time is missing"))
         }
         guard var payload = raw("payload") else { return .failure(Problem(message: "payload: missing")) }
         if payload.first == UInt8(ascii: "\"") {
-            guard let text = value("payload")?.string else {
-                return .failure(Problem(message: "payload: the string can't be read"))
+            do throws(JSONFault) {
+                payload = try JSONReader.text(payload.span)
+            } catch {
+                return .failure(Problem(message: "payload: \(error)"))
             }
-            payload = Array(text.utf8)
         }
         let retained = value("retained")
         guard retained == nil || retained?.bool != nil || retained == .null else {

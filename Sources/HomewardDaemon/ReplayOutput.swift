@@ -90,8 +90,12 @@ enum ReplayOutput {
     ) -> String {
         var writer = JSONWriter()
         begin(&writer, number: number, taken)
-        writer.name("patient")
-        if case .patient(let code) = episode.subject { writer.value(code) } else { writer.null() }
+        if case .patient(let code) = episode.subject {
+            writer.name("patient")
+            writer.value(code)
+        } else {
+            patient(&writer, taken)
+        }
         writer.name("alert")
         writer.beginObject()
         for (name, text) in [

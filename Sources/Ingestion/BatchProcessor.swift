@@ -129,7 +129,7 @@ public struct BatchProcessor {
             }
             draft.findings += findings
             if !findings.isEmpty { raised.insert(accepted.patient) }
-            if needs[accepted.patient] != nil { 
+            if needs[accepted.patient] != nil {
                 accepted.report.readings.forEach {
                     histories[accepted.patient, default: PatientHistory()].add(PastReading($0, of: accepted.report))
                 }

@@ -23,12 +23,12 @@ enum Judging {
                 findings.append(finding(assessment, .inRange, accepted, plan))
             }
         }
-        if let late = verdict.lateRed {
+        if let late = verdict.lateReds.first {
             var finding = finding(late, .beyond(.amber), accepted, plan)
             finding.rule = Verdict.lateRedRule
             finding.summary = Sentence.lateRed(
-                of: late, takenAt: accepted.report.takenAt, receivedAt: accepted.report.receivedAt,
-                timeZone: plan.timeZone)
+                of: late, others: Array(verdict.lateReds.dropFirst()), takenAt: accepted.report.takenAt,
+                receivedAt: accepted.report.receivedAt, timeZone: plan.timeZone)
             finding.measure = nil
             finding.step = nil
             findings.append(finding)
@@ -56,11 +56,11 @@ enum Judging {
     static func unverifiedReds(
         of refused: RefusedReport, patient: Identifier, site: Identifier?, plan: Plan
     ) -> [Finding] {
-        guard let worst = immediateReds(in: refused.readings, at: refused.receivedAt, plan: plan).first else {
-            return []
-        }
+        let reds = immediateReds(in: refused.readings, at: refused.receivedAt, plan: plan)
+        guard let worst = reds.first else { return [] }
         let summary = Sentence.unverifiedRed(
-            of: worst, reason: refused.reason, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+            of: worst, others: Array(reds.dropFirst()), reason: refused.reason, receivedAt: refused.receivedAt,
+            timeZone: plan.timeZone)
         return [
             Finding(
                 subject: .patient(patient), site: site, device: refused.key.device, rule: Verdict.unverifiedRedRule,

@@ -7,18 +7,23 @@ public import Registry
 /// It keeps keys, the readings that rules look back at, sequences and open alerts; rows themselves are kept only when
 /// `keepsRows` says so.
 public final class MemoryStore: CommitStore {
-    private struct State {
-        var digests: [ReportKey: KeyClaim] = [:]
-        var past: [Identifier: [PastReading]] = [:]
-        var episodes: [AlertID: Episode] = [:]
-        var sequences: [Identifier: DeviceSequence] = [:]
-        var rows = CommitBatch()
+    private struct Digest {
+        var high: UInt64
+        var low: UInt64
     }
+
+    private var digests: [ReportKey: Digest] = [:]
+    private var past: [Identifier: [PastReading]] = [:]
+    private var episodes: [Subject: [AlertID: Episode]] = [:]
+    private var lastSequences: [Identifier: DeviceSequence] = [:]
+
+    /// What the open transaction would change, apart from all the rest: copying that for each transaction would make
+    /// a long replay quadratic.
+    private var claimed: [ReportKey: Digest] = [:]
+    private var written: [CommitBatch] = []
 
     /// Changes take effect from the next transaction on.
     public var currentRegistry: Registry
-    private var committed = State()
-    private var pending = State()
     private let keepsRows: Bool
 
     public init(registry: Registry = Registry(), keepsRows: Bool = false) {
@@ -27,20 +32,20 @@ public final class MemoryStore: CommitStore {
     }
 
     /// Everything that was committed; empty unless `keepsRows`.
-    public var rows: CommitBatch { committed.rows }
-    func forgetRows() { committed.rows = CommitBatch() }
+    public private(set) var rows = CommitBatch()
+    func forgetRows() { rows = CommitBatch() }
 
-    public var openEpisodes: [Episode] { committed.episodes.values.filter { $0.state != .resolved } }
+    public var openEpisodes: [Episode] { episodes.values.flatMap(\.values) }
 
-    /// Changes a committed alert as a person would from elsewhere.
+    /// Changes an open alert as a person would from elsewhere.
     public func updateEpisode(_ id: AlertID, _ change: (inout Episode) -> Void) {
-        guard var episode = committed.episodes[id] else { return }
+        guard var episode = openEpisodes.first(where: { $0.id == id }) else { return }
         change(&episode)
-        committed.episodes[id] = episode
+        keep(episode)
     }
 
     public func begin() throws(StoreFailure) -> Int64 {
-        pending = committed
+        rollback()
         return currentRegistry.version
     }
 
@@ -48,63 +53,68 @@ public final class MemoryStore: CommitStore {
 
     public func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict] {
         claims.map { claim in
-            if let stored = pending.digests[claim.key] {
-                return stored.digestHigh == claim.digestHigh && stored.digestLow == claim.digestLow
-                    ? .duplicate : .conflict
+            if let stored = claimed[claim.key] ?? digests[claim.key] {
+                return stored.high == claim.digestHigh && stored.low == claim.digestLow ? .duplicate : .conflict
             }
-            if claim.insert { pending.digests[claim.key] = claim }
+            if claim.insert { claimed[claim.key] = Digest(high: claim.digestHigh, low: claim.digestLow) }
             return .new
         }
     }
 
     public func openEpisodes(of subjects: [Subject]) throws(StoreFailure) -> [Episode] {
-        let wanted = Set(subjects)
-        return pending.episodes.values.filter { wanted.contains($0.subject) && $0.state != .resolved }
+        subjects.flatMap { subject in episodes[subject].map { Array($0.values) } ?? [] }
     }
 
-    public func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject> {
-        Set(openEpisodes.map(\.subject))
-    }
+    public func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject> { Set(episodes.keys) }
 
     public func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory] {
         var histories: [Identifier: PatientHistory] = [:]
         for (patient, need) in needs {
             histories[patient] = PatientHistory(
-                readings: (pending.past[patient] ?? []).filter {
-                    need.kinds.contains($0.kind) && $0.takenAt >= need.since
-                })
+                readings: (past[patient] ?? []).filter { need.kinds.contains($0.kind) && $0.takenAt >= need.since })
         }
         return histories
     }
 
     public func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] {
-        devices.compactMap { pending.sequences[$0] }
+        devices.compactMap { lastSequences[$0] }
     }
 
-    public func write(_ batch: CommitBatch) throws(StoreFailure) {
-        for report in batch.reports {
-            for reading in report.readings {
-                pending.past[report.patient, default: []].append(
-                    PastReading(
-                        key: report.key, index: reading.index, kind: reading.kind, value: reading.value,
-                        sentValue: reading.sentValue, sentUnit: reading.sentUnit, flags: reading.flags,
-                        takenAt: report.takenAt))
-            }
-        }
-        for change in batch.episodes { pending.episodes[change.episode.id] = change.episode }
-        for sequence in batch.sequences { pending.sequences[sequence.device] = sequence }
-        guard keepsRows else { return }
-        pending.rows.reports += batch.reports
-        pending.rows.quarantined += batch.quarantined
-        pending.rows.statuses += batch.statuses
-        pending.rows.episodes += batch.episodes
-        pending.rows.outbox += batch.outbox
-    }
+    public func write(_ batch: CommitBatch) throws(StoreFailure) { written.append(batch) }
 
     public func commit() throws(StoreFailure) {
-        committed = pending
-        pending = State()
+        for (key, digest) in claimed { digests[key] = digest }
+        for batch in written { take(batch) }
+        rollback()
     }
 
-    public func rollback() { pending = State() }
+    public func rollback() {
+        claimed.removeAll(keepingCapacity: true)
+        written.removeAll(keepingCapacity: true)
+    }
+
+    private func take(_ batch: CommitBatch) {
+        for report in batch.reports {
+            let judged = JudgedReport(
+                key: report.key, takenAt: report.takenAt, receivedAt: report.receivedAt, readings: report.readings)
+            past[report.patient, default: []] += report.readings.map { PastReading($0, of: judged) }
+        }
+        for change in batch.episodes { keep(change.episode) }
+        for sequence in batch.sequences { lastSequences[sequence.device] = sequence }
+        guard keepsRows else { return }
+        rows.reports += batch.reports
+        rows.quarantined += batch.quarantined
+        rows.statuses += batch.statuses
+        rows.episodes += batch.episodes
+        rows.outbox += batch.outbox
+    }
+
+    private func keep(_ episode: Episode) {
+        if episode.state == .resolved {
+            episodes[episode.subject]?[episode.id] = nil
+            if episodes[episode.subject]?.isEmpty ?? false { episodes[episode.subject] = nil }
+        } else {
+            episodes[episode.subject, default: [:]][episode.id] = episode
+        }
+    }
 }

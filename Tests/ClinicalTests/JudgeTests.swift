@@ -172,10 +172,10 @@ import Testing
     @Test func lateReports() throws {
         let readings = [reading(.temperature, 39.5), reading(.spo2, 90, index: 1)]
         let late = judge(report("r", readings, received: monday + .hours(24)), plan: plan())
-        #expect(level(late, "spo2-low") == .red && late.lateRed == nil)
+        #expect(level(late, "spo2-low") == .red && late.lateReds.isEmpty)
         let tooLate = judge(report("r", readings, received: monday + .hours(25)), plan: plan())
         #expect(tooLate.assessments.isEmpty)
-        #expect(try #require(tooLate.lateRed).rule == "spo2-low")
+        #expect(try #require(tooLate.lateReds.first).rule == "spo2-low")
         let amber = judge(report("r", [reading(.spo2, 94)], received: monday + .hours(25)), plan: plan())
         #expect(amber == Verdict())
     }
@@ -188,6 +188,29 @@ import Testing
         #expect(reds([reading(.spo2, 93), reading(.pulse, 70, index: 1)], plan()) == [])
         #expect(reds([reading(.glucose, 25)], plan(["sugar"])) == [])
         #expect(reds([reading(.glucose, 600, flags: .outOfRangeHigh)], plan()) == ["glucose-high"])
+    }
+
+    @Test func theMostTellingOfSeveralRedsComesFirst() throws {
+        var unusual = reading(.systolic, 60, index: 3)
+        unusual.suspicions = [.unusualValue]
+        // Pulse a hair beyond its limit, SpO2 far beyond: never by the order of kinds or of readings.
+        let readings = [reading(.pulse, 132), reading(.spo2, 70, index: 1), unusual]
+        let rules = ["spo2-low", "pulse-high", "systolic-low"]
+        #expect(immediateReds(in: readings, at: monday, plan: plan()).map(\.rule) == rules)
+        #expect(immediateReds(in: readings.reversed(), at: monday, plan: plan()).map(\.rule) == rules)
+        let tooLate = judge(report("r", readings, received: monday + .hours(25)), plan: plan())
+        #expect(tooLate.lateReds.map(\.rule) == rules)
+        let beyondMeter = reading(.glucose, 1.1, flags: .outOfRangeLow, index: 4)
+        #expect(immediateReds(in: readings + [beyondMeter], at: monday, plan: plan()).first?.rule == "glucose-low")
+    }
+
+    @Test func aMeterBeyondAnOwnAmberIsRedByItself() throws {
+        let own = OwnLimit(
+            kind: .glucose, high: [Threshold(severity: .amber, limit: Limit(value: 12, inclusive: false))])
+        let verdict = judge(
+            report("r", [reading(.glucose, 33.3, flags: .outOfRangeHigh)]), plan: plan(["sugar"], limits: [own]))
+        let high = try #require(verdict.assessments.first { $0.rule == "glucose-high" })
+        #expect(high.level == .red && high.immediate && high.limit == nil)
     }
 
     // MARK: - Properties

@@ -35,7 +35,19 @@ import Testing
         let voice = Reading(index: 0, kind: .consciousness, value: 2, code: "V", sentValue: 2, sentUnit: nil)
         #expect(
             summary([voice], plan())
-                == "Consciousness V (responds to voice) on Mon 23 Nov at 08:15, at or above the red limit of C "
+                == "Consciousness V (responds to voice) on Mon 23 Nov at 08:15, where C or worse is red (adult pack, "
+                + "a source).")
+    }
+
+    @Test func aValueThatTheChartRounds() {
+        #expect(
+            summary([reading(.spo2, 92.4)], plan())
+                == "SpO2 92.4 % (92 on the chart) on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack, "
+                + "a source).")
+        // Converted ones are shown at the chart's resolution anyway.
+        #expect(
+            summary([reading(.systolic, 12, .kilopascal)], plan())
+                == "Systolic pressure 12 kPa (90 mmHg) on Mon 23 Nov at 08:15, at or below the red limit of 90 mmHg "
                 + "(adult pack, a source).")
     }
 
@@ -79,7 +91,8 @@ import Testing
 
     @Test func lateAndUnverifiedReds() throws {
         let received = monday + .hours(30)
-        let late = try #require(judge(report("r", [reading(.spo2, 90)], received: received), plan: plan()).lateRed)
+        let late = try #require(
+            judge(report("r", [reading(.spo2, 90)], received: received), plan: plan()).lateReds.first)
         #expect(
             Sentence.lateRed(of: late, takenAt: monday, receivedAt: received, timeZone: "Europe/London")
                 == "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack, a source); received "
@@ -89,5 +102,14 @@ import Testing
             Sentence.unverifiedRed(of: red, reason: .clockFuture, receivedAt: monday, timeZone: "Europe/London")
                 == "Unverified: SpO2 90 %, at or below the red limit of 92 % (adult pack, a source), in a report received "
                 + "on Mon 23 Nov at 08:15 that was refused (clock-future: its time lies ahead).")
+        let several = immediateReds(
+            in: [reading(.pulse, 132), reading(.spo2, 80, index: 1)], at: monday, plan: plan())
+        #expect(
+            Sentence.unverifiedRed(
+                of: several[0], others: Array(several.dropFirst()), reason: .conflict, receivedAt: monday,
+                timeZone: "Europe/London")
+                == "Unverified: SpO2 80 %, at or below the red limit of 92 % (adult pack, a source), in a report received "
+                + "on Mon 23 Nov at 08:15 that was refused (conflict: another report has its id); red too: Pulse 132 "
+                + "/min.")
     }
 }

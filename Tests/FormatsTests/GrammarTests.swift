@@ -182,6 +182,31 @@ struct GrammarCase: Sendable, CustomTestStringConvertible {
         #expect(texts == [#""t/1""#, #"{"a":[1, 2],"a":"\ud800"}"#, "true", #""x\"y""#])
     }
 
+    @Test(arguments: [#"{"a":"#, "[", "[[],"]) func `members of any depth`(_ opening: String) throws {
+        let closing = opening.hasPrefix("{") ? "}" : "]"
+        let deep = String(repeating: opening, count: 100_000) + "1" + String(repeating: closing, count: 100_000)
+        let bytes = Array(#"{"first":0,"deep":\#(deep),"last":{"a":[]}}"#.utf8)
+        let members = try JSONReader.members(bytes.span)
+        #expect(members.map(\.name) == ["first", "deep", "last"])
+        #expect(members[1].range.count == deep.utf8.count)
+        #expect { try JSONReader.members(Array(bytes.dropLast(30)).span) } throws: {
+            ($0 as? JSONFault)?.problem == .unexpectedEnd
+        }
+    }
+
+    @Test(
+        arguments: [
+            (#""""#, []), (#""a\n\u00e9\ud83d\ude00""#, Array("a\né😀".utf8)), (#""\u0000""#, [0]),
+            (#""\ud800x""#, [0xED, 0xA0, 0x80, 0x78]), (#""\udfff""#, [0xED, 0xBF, 0xBF]),
+        ] as [(String, [UInt8])])
+    func `a string's text, whatever it is`(_ string: String, _ expected: [UInt8]) throws {
+        #expect(try JSONReader.text(Array(string.utf8).span) == expected)
+    }
+
+    @Test(arguments: ["", "1", #""a"#, #""a"b"#, #""\x""#]) func `text is of a string alone`(_ text: String) {
+        #expect(throws: JSONFault.self) { try JSONReader.text(Array(text.utf8).span) }
+    }
+
     @Test(arguments: [
         (#"{"a":1,"a":2}"#, JSONFault.Problem.duplicateKey), (#"{"a":{"b":}}"#, .unexpectedByte), ("[]", .notAnObject),
         ("", .unexpectedEnd), (#"{"a":1} x"#, .bytesAfterEnd), (#"{"\ud800":1}"#, .loneSurrogate),

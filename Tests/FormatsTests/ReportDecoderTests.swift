@@ -22,8 +22,28 @@ import Testing
     }
 
     @Test(arguments: Kind.allCases) func `every kind is known by its code`(_ kind: Kind) {
-        let decoded = Decoded(report(reading: #"{"kind":"\#(kind.code)","value":1}"#))
+        let value = kind.isCoded ? #""A""# : "1"
+        let decoded = Decoded(report(reading: #"{"kind":"\#(kind.code)","value":\#(value)}"#))
         #expect(decoded.report.readings.first?.kind == .known(kind))
+    }
+
+    @Test(arguments: Kind.allCases) func `a known kind's value has the kind's type`(_ kind: Kind) {
+        let wrong = kind.isCoded ? "1" : #""120""#
+        let problem = kind.isCoded ? "is not a string" : "is not a number"
+        for reading in [
+            #"{"kind":"\#(kind.code)","value":\#(wrong)}"#, #"{"value":\#(wrong),"kind":"\#(kind.code)"}"#,
+        ] {
+            let decoded = Decoded(report(reading: #"{"kind":"x","value":1},\#(reading)"#))
+            #expect(decoded.fault?.reason == .malformed)
+            #expect(decoded.fault?.detail.hasPrefix("readings[1].value \(problem) at byte ") ?? false)
+            #expect(decoded.report.id == Identifier("a"))
+        }
+    }
+
+    @Test(arguments: ["1", #""1""#]) func `an unknown kind's value has any type`(_ value: String) {
+        let decoded = Decoded(report(reading: #"{"kind":"mood","value":\#(value)}"#))
+        #expect(decoded.fault == nil)
+        #expect(decoded.report.readings.count == 1)
     }
 
     @Test(arguments: UCUMUnit.allCases) func `every unit is known by its code`(_ unit: UCUMUnit) {

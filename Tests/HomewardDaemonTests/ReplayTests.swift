@@ -1,0 +1,46 @@
+import Clinical
+import Ingestion
+import Registry
+import Testing
+
+@testable import HomewardDaemon
+
+@Suite struct ReplayTests {
+    private static func line(_ payload: String, members: String = "") -> [UInt8] {
+        let topic = "homeward/v1/north/dev-1/report"
+        let text = #"{"topic":"\#(topic)","received_at":"2026-11-23T08:15:32Z"\#(members),"payload":\#(payload)}"#
+        return Array(text.utf8)
+    }
+
+    @Test(
+        arguments: [
+            (#"{"a":1, "a":2}"#, Array(#"{"a":1, "a":2}"#.utf8)), ("null", Array("null".utf8)),
+            (#""{\"a\":1}""#, Array(#"{"a":1}"#.utf8)), (#""\u0000""#, [0]), (#""\ud800""#, [0xED, 0xA0, 0x80]),
+            (#""""#, []),
+        ] as [(String, [UInt8])])
+    func `a payload is taken byte for byte, a string as its text`(_ payload: String, _ expected: [UInt8]) throws {
+        #expect(try RecordedMessage.read(Self.line(payload)).get().payload == expected)
+    }
+
+    @Test func `a payload of any depth is a message`() throws {
+        let payload = String(repeating: "[", count: 70_000) + String(repeating: "]", count: 70_000)
+        let message = try RecordedMessage.read(Self.line(payload)).get()
+        #expect(message.fullLength == 140_000 && message.payload.count == Message.maximumPayload)
+        #expect(message.digest?.count == 32)
+    }
+
+    @Test(arguments: ["", "[]", #"{"topic":"a"}"#, #"{"topic":1,"received_at":"2026-11-23T08:15:32Z","payload":1}"#])
+    func `what is no message is a problem`(_ line: String) {
+        #expect(throws: RecordedMessage.Problem.self) { try RecordedMessage.read(Array(line.utf8)).get() }
+    }
+
+    @Test func `an alert about a device names the report's patient`() throws {
+        let payload = #"{"id":"a","taken_at":"2026-11-23T08:15:30Z","answers":[{"question":"no-such","value":1}]}"#
+        var replayer = Replayer(packs: PackLibrary(), registry: nil)
+        let lines = ReplayOutput.lines(
+            number: 1, try replayer.take(try RecordedMessage.read(Self.line(payload)).get()))
+        #expect(lines.count == 2)
+        let alert = #"{"line":1,"report":"a","patient":"dev-1","alert":{"rule":"unknown-question""#
+        #expect(lines.last?.hasPrefix(alert) ?? false)
+    }
+}
