@@ -38,7 +38,8 @@ struct Daemon {
         let commit = CommitControl(onOutbox: { queue.wake() })
         let packs = loaded.packs
         let store = PostgresCommitStore(loaded.database) { entries, version in
-            try StoredRegistry.build(entries, version: version, packs: packs)
+            // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
+            RegistryBuilder(packs: packs).build(entries, version: version).registry
         }
         pipeline = try Pipeline(
             broker: loaded.broker, filters: loaded.topicFilters, store: store, packs: packs, crashGuard: crashGuard,

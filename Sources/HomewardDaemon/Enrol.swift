@@ -29,63 +29,69 @@ public struct Enrol {
     /// 65 when a file is bad, a field was changed elsewhere, or an alert would reach nobody; then nothing is written.
     public func run() throws -> ExitStatus {
         withDatabase(configurationPath) { loaded throws(StoreFailure) in
-            let files: [Documents.RegistryEntry]
+            let files: [RegistryEntry]
             do throws(DocumentProblems) {
                 files = try RegistryFile.read(paths: paths)
             } catch {
                 StandardError.write("\(error)\n")
                 return .badData
             }
-            let store = RegistryStore(loaded.database, actor: OperatingSystemUser.name)
-            var status = ExitStatus.success
-            var progress = Progress(label: "enrolling", total: files.count)
-            try store.change { current in
-                let decision = decide(files, current: current, packs: loaded.packs)
-                status = decision.status
-                return dryRun || decision.status != .success ? nil : decision.writes
-            } progress: { done in
-                progress.advance(to: done)
+            var database = loaded.database
+            // A large registry takes its time to write; nothing else waits for it.
+            database.deadline = .minutes(10)
+            let store = RegistryStore(database)
+            for attempt in 1...Self.attempts {
+                let decision = decide(files, current: try store.read(), packs: loaded.packs, isFirst: attempt == 1)
+                guard !dryRun, decision.status == .success, let update = decision.update else { return decision.status }
+                do throws(StoreFailure) {
+                    _ = try store.apply(update)
+                    return .success
+                } catch {
+                    // Somebody else changed the registry between our read and our write: look again.
+                    guard error.kind == .transient, attempt < Self.attempts else { throw error }
+                }
             }
-            progress.end()
-            return status
+            return .unavailable
         }
     }
+
+    /// How often it looks again when others change the registry at the same time.
+    private static let attempts = 20
 
     private struct Decision {
         var status: ExitStatus
-        var writes: [RegistryWrite] = []
+        var update: RegistryUpdate?
     }
 
     private func decide(
-        _ files: [Documents.RegistryEntry], current: [PostgresStore.RegistryEntry], packs: PackLibrary
+        _ files: [RegistryEntry], current: StoredRegistry, packs: PackLibrary, isFirst: Bool
     ) -> Decision {
-        guard let stored = RegistryFields.stored(current) else {
-            StandardError.write("the registry in the database can't be read\n")
-            return Decision(status: .software)
-        }
-        let fields = stored.mapValues(\.fields)
-        let outcome = RegistryBuilder(packs: packs).build(EnrolmentPlan.merged(files: files, stored: fields))
-        for notice in outcome.notices { StandardError.write("\(notice)\n") }
+        let outcome = RegistryBuilder(packs: packs).build(EnrolmentPlan.merged(files: files, stored: current.fields))
         var problems = outcome.problems
+        var notices = outcome.notices.map(\.description)
         let enrolled = Set(files.map(\.key))
         for patient in outcome.uncovered {
             let key = RegistryKey(entity: .patient, code: patient.patient.description)
             // Somebody who was uncovered before and is not in these files is no fault of theirs.
             if uncovered || !enrolled.contains(key) {
-                StandardError.write("\(patient.problem) (stays grey)\n")
+                notices.append("\(patient.problem) (stays grey)")
             } else {
                 problems.append(patient.problem)
             }
         }
+        if isFirst { for notice in notices { StandardError.write("\(notice)\n") } }
         guard problems.isEmpty else {
             for problem in problems { StandardError.write("\(problem)\n") }
             return Decision(status: .badData)
         }
-        let plan = EnrolmentPlan(files: files, stored: fields, replace: replace)
-        show(plan)
+        let plan = EnrolmentPlan(files: files, stored: current.fields, replace: replace)
+        if isFirst || !plan.isClean { show(plan) }
         guard plan.isClean else { return Decision(status: .badData) }
         return Decision(
-            status: .success, writes: RegistryFields.writes(plan, stored: stored, registry: outcome.registry))
+            status: .success,
+            update: RegistryUpdate(
+                base: current, changes: plan.changes, loaded: plan.loaded, registry: outcome.registry,
+                source: "enrol", actor: NSUserName()))
     }
 
     private func show(_ plan: EnrolmentPlan) {
@@ -114,83 +120,4 @@ public struct Enrol {
         output.flush()
         if json { for conflict in plan.conflicts { StandardError.write("\(conflict)\n") } }
     }
-}
-
-/// Between the database's JSON and the documents' field values.
-enum RegistryFields {
-    struct Stored {
-        var fields: [String: StoredField]
-        /// What the file said when it was last loaded.
-        var loaded: [String: FieldValue]
-    }
-
-    /// Nil when an entry is not a JSON object of ours.
-    static func stored(_ current: [PostgresStore.RegistryEntry]) -> [RegistryKey: Stored]? {
-        var stored: [RegistryKey: Stored] = [:]
-        for entry in current {
-            guard let key = key(of: entry), let fields = read(entry.fields) else { return nil }
-            let loaded = entry.lastEnrolled.flatMap(read) ?? [:]
-            var entryFields = fields.mapValues { StoredField(value: $0, loaded: nil) }
-            for (name, value) in loaded {
-                entryFields[name] = StoredField(value: fields[name] ?? .null, loaded: value)
-            }
-            stored[key] = Stored(fields: entryFields, loaded: loaded)
-        }
-        return stored
-    }
-
-    static func key(of entry: PostgresStore.RegistryEntry) -> RegistryKey? {
-        RegistryEntity(rawValue: entry.entity.rawValue).map { RegistryKey(entity: $0, code: entry.code) }
-    }
-
-    static func read(_ json: String) -> [String: FieldValue]? {
-        try? JSONDecoder().decode([String: FieldValue].self, from: Data(json.utf8))
-    }
-
-    static func text(_ fields: [String: FieldValue]) -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        // Field values are plain JSON: encoding them has nothing to fail at.
-        return (try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
-    }
-
-    /// New versions of what changes, and of what is only remembered as loaded.
-    static func writes(
-        _ plan: EnrolmentPlan, stored: [RegistryKey: Stored], registry: Registry
-    ) -> [RegistryWrite] {
-        let changed = Dictionary(plan.changes.map { ($0.key, $0.fields) }, uniquingKeysWith: { $1 })
-        return plan.loaded.keys.sorted().compactMap { key in
-            let before = stored[key]
-            let loaded = (before?.loaded ?? [:]).merging(plan.loaded[key] ?? [:]) { $1 }
-            guard changed[key] != nil || loaded != before?.loaded ?? [:] || before == nil else { return nil }
-            var fields = (before?.fields ?? [:]).mapValues(\.value).merging(changed[key] ?? [:]) { $1 }
-            fields = fields.filter { $0.value != .null }
-            guard let entity = PostgresStore.RegistryEntry.Entity(rawValue: key.entity.rawValue) else { return nil }
-            let entry = PostgresStore.RegistryEntry(
-                entity: entity, code: key.code, fields: text(fields), lastEnrolled: text(loaded))
-            return write(entry, key: key, registry: registry)
-        }
-    }
-
-    private static func write(
-        _ entry: PostgresStore.RegistryEntry, key: RegistryKey, registry: Registry
-    ) -> RegistryWrite? {
-        let code = Identifier(key.code)
-        switch key.entity {
-        case .site: return RegistryWrite(entry: entry, site: key.code)
-        case .careManager:
-            return RegistryWrite(entry: entry, site: code.flatMap { registry.careManagers[$0]?.site.description })
-        case .patient:
-            return RegistryWrite(entry: entry, site: code.flatMap { registry.patients[$0]?.site.description })
-        case .device:
-            let device = code.flatMap { registry.devices[$0] }
-            return RegistryWrite(entry: entry, site: device?.site.description, pairings: device?.pairings ?? [])
-        case .escalation: return RegistryWrite(entry: entry, site: nil)
-        }
-    }
-}
-
-/// Who runs this process, for the record.
-enum OperatingSystemUser {
-    static var name: String { NSUserName() }
 }
