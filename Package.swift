@@ -179,7 +179,8 @@ let package = Package(
         .testTarget(
             name: "DocumentsTests", dependencies: ["Documents", "Clinical", "Registry"], swiftSettings: settings),
         // target: AlertingTests
-        .testTarget(name: "AlertingTests", dependencies: ["Alerting", "Clinical", "Registry"], swiftSettings: settings),
+        .testTarget(
+            name: "AlertingTests", dependencies: ["Alerting", "Clinical", "Registry"], swiftSettings: settings),
         // target: IngestionTests
         .testTarget(
             name: "IngestionTests",

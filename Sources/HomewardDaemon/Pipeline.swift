@@ -64,7 +64,8 @@ struct Pipeline: Service {
         }
         switch outcome {
         case .stopped: logger.info("pipeline drained")
-        case .stoppedUnacknowledged: logger.warning("pipeline stopped with unacknowledged reports; the broker keeps them")
+        case .stoppedUnacknowledged:
+            logger.warning("pipeline stopped with unacknowledged reports; the broker keeps them")
         case .stageFailed: throw PipelineFailure()
         }
     }

@@ -37,7 +37,8 @@ public struct Simulate {
     }
 
     /// Writes what `enrol` has to know of the invented ward.
-    public static func writeRegistry(_ ward: WardOptions, site: String, webhook: String?, to path: String) -> ExitStatus {
+    public static func writeRegistry(_ ward: WardOptions, site: String, webhook: String?, to path: String) -> ExitStatus
+    {
         do {
             try ward.registryYAML(site: site, webhook: webhook).write(toFile: path, atomically: true, encoding: .utf8)
             return .success

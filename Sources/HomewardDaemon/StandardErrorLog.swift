@@ -69,7 +69,9 @@ public struct StandardErrorLog: LogHandler {
     }
 
     static func quoted(_ text: String) -> String {
-        let plain = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") }
+        let plain = text.utf8.allSatisfy {
+            $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=")
+        }
         if plain && !text.isEmpty { return text }
         return "\"" + escaped(text).replacing("\"", with: "\\\"") + "\""
     }

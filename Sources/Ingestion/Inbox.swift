@@ -9,7 +9,8 @@ public protocol Inbox: ~Copyable {
     /// `publish()`. Of a payload over 64 KiB only the first 64 KiB are given, with `fullLength` and its SHA-256.
     mutating func receive(
         topic: Span<UInt8>, payload: Span<UInt8>, fullLength: Int, digest: [UInt8]?, retained: Bool,
-        receivedAt: Instant) -> Bool
+        receivedAt: Instant
+    ) -> Bool
     /// Hands everything received since the last call to the decode stage.
     mutating func publish()
     /// Every message that was published is durable: their PUBACKs may leave.

@@ -82,7 +82,8 @@ struct SimulateCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        for (value, name) in [(rate, "--rate"), (speed, "--speed")] where (value ?? 1) <= 0 || value?.isFinite == false {
+        for (value, name) in [(rate, "--rate"), (speed, "--speed")] where (value ?? 1) <= 0 || value?.isFinite == false
+        {
             throw ValidationError("\(name) must be above 0")
         }
         guard rate == nil || speed == nil else { throw ValidationError("--rate and --speed exclude each other") }

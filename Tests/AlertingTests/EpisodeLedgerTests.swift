@@ -73,10 +73,11 @@ import Testing
         #expect(change.episode.summary == "at minute 5")
     }
 
-    @Test(arguments: [
-        (measure: -89.0, minute: 10, speaks: false), (measure: -88, minute: 10, speaks: true),
-        (measure: -90, minute: 60, speaks: false), (measure: -90, minute: 61, speaks: true),
-    ] as [(measure: Double, minute: Int64, speaks: Bool)])
+    @Test(
+        arguments: [
+            (measure: -89.0, minute: 10, speaks: false), (measure: -88, minute: 10, speaks: true),
+            (measure: -90, minute: 60, speaks: false), (measure: -90, minute: 61, speaks: true),
+        ] as [(measure: Double, minute: Int64, speaks: Bool)])
     func `a red inside red speaks again by the step or after an hour`(
         row: (measure: Double, minute: Int64, speaks: Bool)
     ) throws {

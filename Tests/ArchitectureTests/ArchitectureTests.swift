@@ -36,7 +36,9 @@ import Testing
         "HomewardDaemon", "Simulation", "Benchmarks",
     ]
 
-    static let rooms = Set(mayImport.keys).union(["CLinux", "CAllocationCounter", "CMosquitto", "CPQ", "CSodium", "CCurl"])
+    static let rooms = Set(mayImport.keys).union([
+        "CLinux", "CAllocationCounter", "CMosquitto", "CPQ", "CSodium", "CCurl",
+    ])
 
     @Test func `rooms import only what lies below them`() throws {
         for file in try SourceTree.swiftFiles(under: "Sources") {

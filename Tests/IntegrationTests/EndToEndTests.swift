@@ -121,7 +121,8 @@ import Testing
         let expected = Set(rows.map(\.reason) + ["conflict", "retained"])
         #expect(
             try eventually {
-                Set(try stack.query("SELECT DISTINCT reason FROM homeward.v_quarantine").compactMap(\.first)) == expected
+                Set(try stack.query("SELECT DISTINCT reason FROM homeward.v_quarantine").compactMap(\.first))
+                    == expected
             })
         #expect(eventually { stack.metric(#"homeward_reports_quarantined_total{reason="retained"}"#) == 1 })
         #expect(
@@ -140,7 +141,9 @@ import Testing
         try reader.publish(Payload.report("a", takenAt: "2020-01-01T00:00:00Z"))
         _ = reader.receipt(of: "a")
         #expect(
-            eventually { stack.metric("homeward_reports_received_total") == 5 && stack.metric("homeward_reports_in_flight") == 0 })
+            eventually {
+                stack.metric("homeward_reports_received_total") == 5 && stack.metric("homeward_reports_in_flight") == 0
+            })
         #expect(stack.metric("homeward_reports_stored_total") == 1)
         #expect(stack.metric(#"homeward_reports_quarantined_total{reason="malformed"}"#) == 3)
         #expect(

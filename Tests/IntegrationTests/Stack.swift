@@ -24,7 +24,9 @@ final class Stack {
         """
 
     /// Starts broker and database, migrates and enrols the ward.
-    init(registry: String = Stack.ward, webhook: String = "http://127.0.0.1:9/hook", environment: [String: String] = [:])
+    init(
+        registry: String = Stack.ward, webhook: String = "http://127.0.0.1:9/hook", environment: [String: String] = [:]
+    )
         throws
     {
         broker = try PrivateBroker()

@@ -105,7 +105,9 @@ struct TestReader: ~Copyable {
 enum Payload {
     static func now() -> String { ISO8601DateFormatter().string(from: Date()) }
 
-    static func report(_ id: String, readings: String = #"{"kind":"spo2","value":97,"unit":"%"}"#, takenAt: String? = nil)
+    static func report(
+        _ id: String, readings: String = #"{"kind":"spo2","value":97,"unit":"%"}"#, takenAt: String? = nil
+    )
         -> String
     {
         #"{"id":"\#(id)","taken_at":"\#(takenAt ?? now())","readings":[\#(readings)]}"#
