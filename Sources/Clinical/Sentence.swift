@@ -34,9 +34,9 @@ public enum Sentence {
             + "\(time) that was refused (\(words(reason)))\(doubts(assessment.reading))\(alsoRed(others))."
     }
 
-    /// "; red too: Pulse 140 /min and Systolic pressure 84 mmHg"
+    /// "; red too: Pulse 140 /min, Systolic pressure 84 mmHg"
     private static func alsoRed(_ others: [Assessment]) -> String {
-        others.isEmpty ? "" : "; red too: " + others.map { measured($0.reading) }.joined(separator: " and ")
+        others.isEmpty ? "" : "; red too: " + others.map { measured($0.reading) }.joined(separator: ", ")
     }
 
     /// "SpO2 90 %", "Temperature 102.4 °F (39.1 °C)", "Glucose LO (below 1.1 mmol/L)".
