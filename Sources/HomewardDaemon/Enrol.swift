@@ -40,9 +40,13 @@ public struct Enrol {
             // A large registry takes its time to write; nothing else waits for it.
             database.deadline = .minutes(10)
             let store = RegistryStore(database)
+            var progress = Phases()
+            defer { progress.end() }
             for attempt in 1...Self.attempts {
+                progress.begin("checking \(files.count) entries")
                 let decision = decide(files, current: try store.read(), packs: loaded.packs, isFirst: attempt == 1)
                 guard !dryRun, decision.status == .success, let update = decision.update else { return decision.status }
+                progress.begin("writing \(update.changes.count) entries")
                 do throws(StoreFailure) {
                     _ = try store.apply(update)
                     return .success

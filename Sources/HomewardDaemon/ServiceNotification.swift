@@ -23,7 +23,6 @@ struct ServiceNotification: Sendable {
     }
     func stopping() { send("STOPPING=1") }
     func alive() { send("WATCHDOG=1") }
-    func status(_ words: String) { send("STATUS=\(words)") }
 
     /// Without a socket it does nothing; a failure is systemd's to notice.
     private func send(_ text: String) {

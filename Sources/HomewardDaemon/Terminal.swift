@@ -57,6 +57,22 @@ struct Progress {
     }
 }
 
+/// What long work is at, on a terminal only, for work that can't say how far it has come.
+struct Phases {
+    private var wrote = false
+
+    mutating func begin(_ words: String) {
+        guard StandardError.isTerminal else { return }
+        wrote = true
+        StandardError.write("\r\(words)…\u{1b}[K")
+    }
+
+    mutating func end() {
+        if wrote { StandardError.write("\r\u{1b}[K") }
+        wrote = false
+    }
+}
+
 /// The lines of a file, or of standard input for `-`, read in parts: a file of any size takes no more memory.
 final class InputLines {
     private let handle: FileHandle

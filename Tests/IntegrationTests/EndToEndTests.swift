@@ -185,6 +185,32 @@ import Testing
         #expect(stack.metric("homeward_reports_duplicate_total") == 0)
     }
 
+    @Test func `SIGHUP takes good packs and keeps the old ones when the new are bad`() throws {
+        let stack = try Stack()
+        let packs = stack.directory.appending(path: "protocols")
+        let shipped = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "config/protocols")
+        try FileManager.default.copyItem(at: shipped, to: packs)
+        let settings = try String(contentsOf: stack.configurationFile, encoding: .utf8)
+        try (settings + "\nprotocols: \(packs.path)\n")
+            .write(to: stack.configurationFile, atomically: true, encoding: .utf8)
+        try stack.startReadyDaemon()
+        let adult = packs.appending(path: "adult.yaml")
+        let text = try String(contentsOf: adult, encoding: .utf8)
+        try "nonsense: [".write(to: adult, atomically: true, encoding: .utf8)
+        stack.signalDaemon(SIGHUP)
+        #expect(eventually { stack.log.contains("the old packs stay in force") })
+        let stricter = text.replacing("amber: { at_or_below: 94 }", with: "amber: { at_or_below: 96 }")
+        try #require(stricter != text)
+        try stricter.write(to: adult, atomically: true, encoding: .utf8)
+        stack.signalDaemon(SIGHUP)
+        #expect(eventually { stack.log.contains("packs and registry reloaded") })
+        var reader = try TestReader(port: stack.broker.port)
+        try reader.publish(Payload.report("r", readings: #"{"kind":"spo2","value":96,"unit":"%"}"#))
+        _ = try reader.receipted("r")
+        #expect(try stack.query("SELECT rule, severity FROM homeward.v_alert") == [["spo2-low", "amber"]])
+    }
+
     @Test func `servers that are away at the start are waited for`() throws {
         let stack = try Stack()
         stack.broker.stop()
