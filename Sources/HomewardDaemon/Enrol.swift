@@ -43,8 +43,10 @@ public struct Enrol {
             var progress = Phases()
             defer { progress.end() }
             for attempt in 1...Self.attempts {
+                progress.begin("reading the registry")
+                let current = try store.read()
                 progress.begin("checking \(files.count) entries")
-                let decision = decide(files, current: try store.read(), packs: loaded.packs, isFirst: attempt == 1)
+                let decision = decide(files, current: current, packs: loaded.packs, isFirst: attempt == 1)
                 guard !dryRun, decision.status == .success, let update = decision.update else { return decision.status }
                 progress.begin("writing \(update.changes.count) entries")
                 do throws(StoreFailure) {
@@ -83,6 +85,7 @@ public struct Enrol {
                 problems.append(patient.problem)
             }
         }
+        StandardError.clearLine()
         if isFirst { for notice in notices { StandardError.write("\(notice)\n") } }
         guard problems.isEmpty else {
             for problem in problems { StandardError.write("\(problem)\n") }

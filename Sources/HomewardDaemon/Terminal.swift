@@ -5,6 +5,11 @@ import Glibc
 enum StandardError {
     static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
     static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Takes a line of progress away before other words are written.
+    static func clearLine() {
+        if isTerminal { write("\r\u{1b}[K") }
+    }
 }
 
 /// Lines of data on standard output, written in large parts. A closed pipe ends the process quietly, as `cat` does.
@@ -53,7 +58,7 @@ struct Progress {
     }
 
     func end() {
-        if wrote { StandardError.write("\r\u{1b}[K") }
+        if wrote { StandardError.clearLine() }
     }
 }
 
@@ -68,7 +73,7 @@ struct Phases {
     }
 
     mutating func end() {
-        if wrote { StandardError.write("\r\u{1b}[K") }
+        if wrote { StandardError.clearLine() }
         wrote = false
     }
 }
