@@ -125,7 +125,8 @@ struct ConfigurationDocument {
         DocumentValue { node, context in
             let site = DocumentValue<Identifier?> { node, context in
                 if case .string("*", _) = node.content { return .some(nil) }
-                return DocumentValue.identifier.read(node, context)
+                // A bad code is nothing, which is not the same as "*".
+                return DocumentValue.identifier.read(node, context).map(Optional.some)
             }
             guard let sites = DocumentValue<[Identifier?]>.list(of: site).read(node, context) else { return nil }
             if node.content == .list([]) {

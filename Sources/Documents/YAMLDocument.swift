@@ -11,6 +11,11 @@ enum YAMLDocument {
     /// The document at `path`, or nil when it could not be read, is not YAML, or is empty; the first two are reported.
     static func read(path: String, _ problems: ProblemList) -> DocumentNode? {
         let bytes: Data
+        var isDirectory = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory {
+            problems.add(DocumentProblem(file: path, line: nil, message: "can't be read: is a directory"))
+            return nil
+        }
         do {
             bytes = try Data(contentsOf: URL(filePath: path))
         } catch {

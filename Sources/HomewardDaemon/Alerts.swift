@@ -16,7 +16,7 @@ public struct Alerts {
     /// Reds first, then the oldest. `all`: resolved ones too.
     public func list(all: Bool, site: String?, patient: String?, json: Bool) throws -> ExitStatus {
         var filter = AlertFilter()
-        if !all { filter.states = Set(AlertState.allCases).subtracting([.resolved]) }
+        if all { filter.states = [] }
         for (text, path, name) in [(site, \AlertFilter.site, "site"), (patient, \AlertFilter.patient, "patient")] {
             guard let text else { continue }
             guard let code = Identifier(text) else {
@@ -44,13 +44,11 @@ public struct Alerts {
     public func show(_ id: String, json: Bool) throws -> ExitStatus {
         withDatabase(configurationPath) { loaded throws(StoreFailure) in
             let reader = AlertReader(loaded.database)
-            let candidates: [AlertRow]
-            if let whole = AlertID(id) {
-                var filter = AlertFilter()
-                filter.id = whole
-                candidates = try reader.alerts(filter)
-            } else {
-                candidates = try reader.alerts().filter { $0.episode.id.description.hasPrefix(id.lowercased()) }
+            // Resolved ones too: their history is asked for as well.
+            var filter = AlertFilter(states: [], limit: .max)
+            filter.id = AlertID(id)
+            let candidates = try reader.alerts(filter).filter {
+                filter.id != nil || $0.episode.id.description.hasPrefix(id.lowercased())
             }
             guard let row = candidates.first, candidates.count == 1 else {
                 StandardError.write(

@@ -91,6 +91,7 @@ struct Daemon {
     private func webServers() -> [any Service] {
         let subscriber = pipeline.subscriber
         let probe = probe
+        let commit = pipeline.commit
         let http = loaded.configuration.http
         let metrics = loaded.configuration.metrics
         return WebServer.servers(
@@ -99,7 +100,10 @@ struct Daemon {
                 tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
             metrics: .init(host: metrics.host, port: Int(metrics.port)), page: MetricsPage([instruments]),
             readiness: {
-                Readiness(broker: subscriber.isConnected, database: probe.isConnected, others: probe.problems)
+                // The probe does not write: a table that refuses reports is seen by the commit thread alone.
+                var problems = probe.problems
+                if let problem = commit.problem, !problems.contains(problem) { problems.append(problem) }
+                return Readiness(broker: subscriber.isConnected, database: probe.isConnected, others: problems)
             }, logger: Logger(label: "http"))
     }
 }

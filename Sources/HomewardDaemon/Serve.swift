@@ -13,7 +13,8 @@ import WebApp
 /// `homeward serve`: the daemon in the foreground.
 ///
 /// A broker or a database that is away is waited for. It ends with 0 after SIGTERM or SIGINT, with 78 when its
-/// configuration, packs or directories are bad, and with 70 when a stage failed, so that systemd starts it again.
+/// configuration, packs or directories are bad or its port is taken, and with 70 when a stage failed, so that systemd
+/// starts it again.
 public struct Serve {
     private let configurationPath: String
 
@@ -52,6 +53,9 @@ public struct Serve {
         }
         do {
             try await daemon.run()
+        } catch let fault as WebServerFault {
+            logger.critical("can't listen", metadata: ["cause": "\(fault)"])
+            return .badConfiguration
         } catch {
             logger.critical("ended by a failure", metadata: ["cause": "\(error)"])
             return .software

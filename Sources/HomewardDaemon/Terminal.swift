@@ -3,7 +3,17 @@ import Glibc
 
 /// Words for a person, on standard error.
 enum StandardError {
-    static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    /// What can't be written is let go: `FileHandle` would end the process where its exit status is still to come.
+    static func write(_ text: String) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
     static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
     /// Takes a line of progress away before other words are written.

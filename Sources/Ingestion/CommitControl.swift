@@ -6,7 +6,7 @@ import Synchronization
 /// What other threads may say to the commit thread and learn of it. Any thread may call it.
 public final class CommitControl: Sendable {
     private let gaveUp = Atomic<Bool>(false)
-    private let connected = Atomic<Bool>(false)
+    private let complaint = Mutex<String?>(nil)
     private let beats = Atomic<Int>(0)
     private let packs = Mutex<PackLibrary?>(nil)
     private let onOutbox: @Sendable () -> Void
@@ -29,9 +29,14 @@ public final class CommitControl: Sendable {
     /// Judge by these packs from the next batch on; a batch under way keeps the old ones.
     public func use(_ library: PackLibrary) { packs.withLock { $0 = library } }
 
-    /// Whether the last transaction reached the store. True from the first commit or probe on.
-    public var isConnected: Bool { connected.load(ordering: .acquiring) }
-    public func setConnected(_ value: Bool) { connected.store(value, ordering: .releasing) }
+    /// What somebody must mend before the batch in work can be committed; nil again from the next commit on. A store
+    /// that is merely away is nothing to mend.
+    public var problem: String? { complaint.withLock { $0 } }
+
+    /// After each attempt to commit: what it failed of.
+    func note(_ failure: StoreFailure?) {
+        complaint.withLock { $0 = failure.flatMap { $0.kind == .transient ? nil : $0.message } }
+    }
 
     /// Grows while the commit thread moves; the watchdog compares it.
     public var beatCount: Int { beats.load(ordering: .relaxed) }

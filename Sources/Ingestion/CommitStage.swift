@@ -112,7 +112,7 @@ public struct CommitStage {
             let started = linux_monotonic_nanoseconds()
             do throws(StoreFailure) {
                 let report = try processor.commit(&batch, to: store)
-                control.setConnected(true)
+                control.note(nil)
                 count(report, batch: batch, started: started)
                 return true
             } catch {
@@ -122,9 +122,9 @@ public struct CommitStage {
                     if let settled = bisect(&batch, error) { return settled }
                 case .transient, .misconfigured, .poison:
                     complain(error)
+                    control.note(error)
                     // What other connections changed while we were away must be read again.
                     processor.forgetStoreState()
-                    if error.kind == .transient { control.setConnected(false) }
                 }
             }
             guard control.sleep(milliseconds: wait.next()) else { return false }

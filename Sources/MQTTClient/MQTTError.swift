@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Why a call to the broker failed. Carries codes only: no topic, no payload, no name.
 public struct MQTTError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The field's word for it, the same in log, metric and test.
@@ -41,7 +43,13 @@ public struct MQTTError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         var text = reason.rawValue
         if libraryCode != 0 { text += ", libmosquitto \(libraryCode)" }
-        if systemCode != 0 { text += ", errno \(systemCode)" }
+        if systemCode != 0 {
+            text += ", errno \(systemCode)"
+            // The resolver's codes are not errno's.
+            if reason != .addressLookup, let words = unsafe strerror(systemCode) {
+                text += " \(unsafe String(cString: words))"
+            }
+        }
         if let brokerCode { text += ", broker \(brokerCode)" }
         return text
     }

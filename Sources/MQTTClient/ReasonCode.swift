@@ -17,8 +17,27 @@ public struct ReasonCode: RawRepresentable, Hashable, Sendable, CustomStringConv
 
     public var isRefusal: Bool { rawValue >= 0x80 }
 
+    /// The number, and the standard's name of those that a configuration can provoke: `0x87 not authorized`.
     public var description: String {
         let digits = String(rawValue, radix: 16, uppercase: true)
-        return "0x" + String(repeating: "0", count: 2 - digits.count) + digits
+        let number = "0x" + String(repeating: "0", count: 2 - digits.count) + digits
+        return name.map { "\(number) \($0)" } ?? number
+    }
+
+    private var name: String? {
+        switch rawValue {
+        case 0x84, 0x01: "unsupported protocol version"
+        case 0x85, 0x02: "client identifier not valid"
+        case 0x88, 0x03: "server unavailable"
+        case 0x86, 0x04: "bad user name or password"
+        case 0x87, 0x05: "not authorized"
+        case 0x89: "server busy"
+        case 0x8A: "banned"
+        case 0x8E: "session taken over"
+        case 0x95: "packet too large"
+        case 0x97: "quota exceeded"
+        case 0x9F: "connection rate exceeded"
+        default: nil
+        }
     }
 }

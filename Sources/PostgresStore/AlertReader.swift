@@ -85,7 +85,14 @@ public final class AlertReader {
 
     private func connect() throws(StoreFailure) {
         connection.startCall()
+        guard !connection.isConnected else { return }
         try connection.connect()
+        do {
+            try ServerCheck.run(&connection)
+        } catch {
+            connection.close()
+            throw error
+        }
     }
 
     public func alerts(_ filter: AlertFilter = AlertFilter()) throws(StoreFailure) -> [AlertRow] {

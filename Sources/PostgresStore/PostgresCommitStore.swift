@@ -73,7 +73,11 @@ public final class PostgresCommitStore: CommitStore {
 
     public func registry() throws(StoreFailure) -> Registry {
         connection.startCall()
+        // Understanding a large registry takes longer than a transaction may idle, or than one call to the server.
+        _ = try connection.query(
+            "SET LOCAL idle_in_transaction_session_timeout = '10min'", doing: "reading the registry")
         let (entries, version) = try RegistryReading.entries(&connection)
+        connection.startCall()
         try identifiers.load(&connection)
         do {
             return try buildRegistry(entries.map { RegistryEntry(key: $0.key, fields: $0.fields) }, version)

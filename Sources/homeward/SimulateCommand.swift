@@ -89,9 +89,10 @@ struct SimulateCommand: ParsableCommand {
         guard rate == nil || speed == nil else { throw ValidationError("--rate and --speed exclude each other") }
         guard (1...1_000_000).contains(patients) else { throw ValidationError("--patients takes 1 to 1000000") }
         guard (1...365).contains(days) else { throw ValidationError("--days takes 1 to 365") }
-        guard (connections ?? 1) > 0, (count ?? 1) > 0, (duration ?? 1) > 0 else {
-            throw ValidationError("--connections, --count and --duration must be above 0")
+        guard (connections ?? 1) > 0, (count ?? 1) > 0 else {
+            throw ValidationError("--connections and --count must be above 0")
         }
+        guard (1...31_536_000).contains(duration ?? 1) else { throw ValidationError("--duration takes 1 to 31536000") }
         guard Identifier(site) != nil else { throw ValidationError("--site: \(site) is no code") }
         guard TimeZone(identifier: timezone) != nil else { throw ValidationError("--timezone: no such zone") }
         if recording != nil {

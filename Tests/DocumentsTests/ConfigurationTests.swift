@@ -128,6 +128,10 @@ import Testing
         ("sites: [\"*\", north]", "h.yaml:1: sites: \"*\" is all sites: no other stands beside it"),
         ("sites: [north, north]", "h.yaml:1: sites: names a site twice"),
         ("sites: [\"no rth\"]", "h.yaml:1: sites: expected a code of 1 to 64 of [A-Za-z0-9_-], found \"no rth\""),
+        (
+            "sites: [\"no/rth\", north]",
+            "h.yaml:1: sites: expected a code of 1 to 64 of [A-Za-z0-9_-], found \"no/rth\""
+        ),
         ("protocols: packs", "h.yaml:1: protocols: there is no directory /nowhere/packs"),
         (
             "spool: { quota: 1GB }",

@@ -77,6 +77,12 @@ import Testing
         #expect(list.inLineOrder.map(\.description) == ["/nonexistent/a.yaml: can't be read: no such file"])
     }
 
+    @Test func aDirectoryIsReported() {
+        let list = ProblemList()
+        #expect(YAMLDocument.read(path: "/tmp", list) == nil)
+        #expect(list.inLineOrder.map(\.description) == ["/tmp: can't be read: is a directory"])
+    }
+
     @Test func ampersandsAndStarsInTextAreText() {
         let text = "a: \"R&D *now*\" # *x\nb: https://h/?a=1&now=2\n"
         var values: [String?] = []

@@ -158,7 +158,7 @@ import Testing
         #expect(
             eventually {
                 refused.events.contains {
-                    $0.subscriberError?.brokerCode == .notAuthorized && $0.subscriberError?.reason == .protocolViolation
+                    $0.subscriberError?.brokerCode == .notAuthorized && $0.subscriberError?.reason == .connectionRefused
                 }
             }, "\(refused.events)")
         #expect(refused.stop() == .stopped)

@@ -14,7 +14,8 @@ import Testing
 
     @Test func anErrorSaysItsCodes() {
         let error = MQTTError(.tls, libraryCode: 8, systemCode: 71, brokerCode: .notAuthorized)
-        #expect(error.description == "tls, libmosquitto 8, errno 71, broker 0x87")
+        #expect(error.description == "tls, libmosquitto 8, errno 71 Protocol error, broker 0x87 not authorized")
+        #expect(MQTTError(.addressLookup, systemCode: 1).description == "address-lookup, errno 1")
         #expect(MQTTError(.heldTooLong).description == "held-too-long")
     }
 }

@@ -56,6 +56,18 @@ extension PostgresStoreSuite {
             #expect(deliveries.first?.attempts == 0)
         }
 
+        @Test func aMissingOrNewerSchemaSaysWhatToDo() throws {
+            let database = try TestDatabase(migrated: false)
+            let missing = #expect(throws: StoreFailure.self) { _ = try AlertReader(database.configuration).alerts() }
+            #expect(missing?.kind == .misconfigured)
+            #expect(missing?.message.contains("homeward migrate") == true)
+            _ = try Migrator.migrate(database.configuration)
+            #expect(try AlertReader(database.configuration).alerts().isEmpty)
+            try database.query("INSERT INTO homeward.schema_migration VALUES (999, 'later', '')")
+            let newer = #expect(throws: StoreFailure.self) { _ = try AlertReader(database.configuration).alerts() }
+            #expect(newer?.message.contains("newer") == true)
+        }
+
         @Test func theProbeTellsWhetherTheServerAnswers() throws {
             let cluster = try PrivatePostgres()
             let database = try TestDatabase(cluster: cluster)

@@ -162,10 +162,11 @@ private let libraryStart: Int32 = mosquitto_lib_init()
     /// The one place where a return code becomes an error; errno is read before anything else can change it.
     private func check(_ code: Int32, system: Int32 = Glibc.errno) throws(MQTTError) {
         guard code != MOSQ_ERR_SUCCESS.rawValue else { return }
-        let answer = callbacks.connectAnswer?.code
+        let refusal = callbacks.connectAnswer.flatMap { $0.code == .success ? nil : $0.code }
+        // libmosquitto calls a refused CONNECT of MQTT 5 a violation of the protocol.
         throw MQTTError(
-            MQTTError.Reason(library: code), libraryCode: code, systemCode: Self.keepsErrno(code) ? system : 0,
-            brokerCode: answer == .success ? nil : answer)
+            refusal == nil ? MQTTError.Reason(library: code) : .connectionRefused, libraryCode: code,
+            systemCode: Self.keepsErrno(code) ? system : 0, brokerCode: refusal)
     }
 
     private static func keepsErrno(_ code: Int32) -> Bool {
