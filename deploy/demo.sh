@@ -105,12 +105,12 @@ simulate() {
 
 start_readers() {
     simulate ward --patients "$patients" --scenario mixed --site ward --rate "$rate"
-    simulate weights --from deploy/demo/weights.csv --site demo --time-column Date --shift-to-now \
-        --column kind=weight,unit=kg,value=WeightKg,digits=1 --device fitbit- --device-column Id
+    simulate weights --from deploy/demo/weights.csv --site demo --time-column Date --shift-to now \
+        --column kind=weight,unit=kg,value=WeightKg,digits=1 --device-column Id --device-prefix fitbit-
     local number
     for number in 001 005; do
         simulate "glucose-$number" --from "deploy/demo/glucose-$number.csv" --site demo --time-column Time \
-            --shift-to-now --column kind=glucose,unit=mg/dL,value=CGM,digits=0 --device "glucose-$number"
+            --shift-to now --column kind=glucose,unit=mg/dL,value=CGM,digits=0 --device "glucose-$number"
     done
 }
 

@@ -68,6 +68,7 @@ persistence_location $work/broker/
 max_queued_messages 0
 max_inflight_messages 2000
 max_packet_size 131072
+set_tcp_nodelay true
 log_dest file $work/broker/log
 $([ "$(id -u)" -eq 0 ] && echo "user root")
 CONF
