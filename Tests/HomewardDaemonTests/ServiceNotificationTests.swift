@@ -28,7 +28,7 @@ import Testing
 
         deinit {
             close(descriptor)
-            if !name.hasPrefix("@") { unlink(name) }
+            if !name.hasPrefix("@") { unsafe unlink(name) }
         }
 
         func next() -> String {
