@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import MQTTClient
@@ -18,16 +19,22 @@ import Testing
         #expect(watched == nil)
     }
 
-    @Test func whatLibmosquittoRefusesIsAnErrorAndLeaksNothing() {
+    @Test(arguments: ["", "home\u{0}ward", "home\u{1}ward"])
+    func aBadClientIDIsAnErrorLeaksNothingAndClosesNothing(clientID: String) {
+        var before = stat()
+        var after = stat()
+        #expect(unsafe fstat(0, &before) == 0)
         weak var watched: MosquittoCallbacks?
         do {
             let callbacks = MosquittoCallbacks()
             watched = callbacks
-            // A session can't be kept for a client without an id.
             #expect(throws: MQTTError.self) {
-                _ = try MosquittoHandle(clientID: "", cleanStart: false, callbacks: callbacks)
+                _ = try MosquittoHandle(clientID: clientID, cleanStart: false, callbacks: callbacks)
             }
         }
         #expect(watched == nil)
+        // libmosquitto would have closed it, whatever it is.
+        #expect(unsafe fstat(0, &after) == 0)
+        #expect(before.st_ino == after.st_ino)
     }
 }

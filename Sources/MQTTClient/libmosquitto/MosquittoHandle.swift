@@ -19,6 +19,11 @@ private let libraryStart: Int32 = mosquitto_lib_init()
 
     init(clientID: String, cleanStart: Bool, callbacks: MosquittoCallbacks) throws(MQTTError) {
         guard libraryStart == MOSQ_ERR_SUCCESS.rawValue else { throw MQTTError(.library, libraryCode: libraryStart) }
+        // libmosquitto refuses these as well, but its clean-up then closes descriptor 0, whoever's it is (2.0.11).
+        let length = Int32(clamping: clientID.utf8.count)
+        guard length > 0, unsafe mosquitto_validate_utf8(clientID, length) == MOSQ_ERR_SUCCESS.rawValue else {
+            throw MQTTError(.invalidArgument)
+        }
         let retained = unsafe Unmanaged.passRetained(callbacks)
         guard let made = unsafe mosquitto_new(clientID, cleanStart, retained.toOpaque()) else {
             let code = errno
