@@ -50,7 +50,8 @@ struct RingBenchmark: ParsableCommand {
             }
             if staged > 0 { producer.publish() }
             _ = producer.release { _ in true }
-            if producer.freeSlots == 0, producer.park() { wait(producer.wakeDescriptor) }
+            guard producer.freeSlots == 0 else { continue }
+            if producer.park() { wait(producer.wakeDescriptor) }
             producer.drainWake()
         }
         producer.finish()
