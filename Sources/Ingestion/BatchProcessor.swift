@@ -46,11 +46,11 @@ public struct BatchProcessor {
     /// Judges by these packs from the next batch on.
     public mutating func use(_ packs: PackLibrary) { plans = PlanCache(packs: packs) }
 
-    /// The connection was lost: what other connections changed meanwhile must be read again.
+    /// The connection was lost: what other connections changed meanwhile must be read again. The registry tells by its
+    /// version, which every transaction reads.
     public mutating func forgetStoreState() {
         sequences.removeAll()
         openSubjects = nil
-        registry.version = -1
     }
 
     /// Runs the whole transaction. On failure the store has rolled back (or its fate is unknown) and nothing here has
