@@ -39,35 +39,20 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     ],
     targets: [
-        // targets begin
-        // target: CLinux
         .target(name: "CLinux"),
-        // target: CAllocationCounter
         .target(name: "CAllocationCounter"),
-        // target: CMosquitto
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
-        // target: CPQ
         .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-        // target: CSodium
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
-        // target: CCurl
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
 
-        // target: RingBuffer
         .target(name: "RingBuffer", dependencies: ["CLinux"], swiftSettings: settings),
-        // target: Instruments
         .target(name: "Instruments", swiftSettings: settings),
-        // target: Cryptography
         .target(name: "Cryptography", dependencies: ["CSodium"], swiftSettings: settings),
-        // target: Clinical
         .target(name: "Clinical", swiftSettings: settings),
-        // target: Formats
         .target(name: "Formats", dependencies: ["Clinical"], swiftSettings: settings),
-        // target: Registry
         .target(name: "Registry", dependencies: ["Clinical"], swiftSettings: settings),
-        // target: Alerting
         .target(name: "Alerting", dependencies: ["Clinical", "Registry", "Cryptography"], swiftSettings: settings),
-        // target: Documents
         .target(
             name: "Documents",
             dependencies: [
@@ -76,7 +61,6 @@ let package = Package(
             ],
             resources: [.embedInCode("protocols")],
             swiftSettings: settings),
-        // target: Ingestion
         .target(
             name: "Ingestion",
             dependencies: [
@@ -84,7 +68,6 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
-        // target: MQTTClient
         .target(
             name: "MQTTClient",
             dependencies: [
@@ -92,7 +75,6 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
-        // target: PostgresStore
         .target(
             name: "PostgresStore",
             dependencies: [
@@ -102,7 +84,6 @@ let package = Package(
             ],
             resources: [.embedInCode("migrations")],
             swiftSettings: settings),
-        // target: Delivery
         .target(
             name: "Delivery",
             dependencies: [
@@ -110,7 +91,6 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
-        // target: WebApp
         .target(
             name: "WebApp",
             dependencies: [
@@ -125,12 +105,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
-        // target: Simulation
         .target(
             name: "Simulation",
             dependencies: ["MQTTClient", "Clinical", "Formats", "Registry"],
             swiftSettings: settings),
-        // target: HomewardDaemon
         .target(
             name: "HomewardDaemon",
             dependencies: [
@@ -141,7 +119,6 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings),
-        // target: homeward
         .executableTarget(
             name: "homeward",
             dependencies: [
@@ -149,7 +126,6 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
-        // target: Benchmarks
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
@@ -159,50 +135,38 @@ let package = Package(
             ],
             swiftSettings: settings),
 
-        // target: TestSupport
         .target(
             name: "TestSupport",
             dependencies: ["CLinux", "Ingestion", "Alerting", "Clinical", "Registry", "Formats"],
             path: "Tests/TestSupport",
             swiftSettings: settings),
-        // target: RingBufferTests
         .testTarget(name: "RingBufferTests", dependencies: ["RingBuffer", "CLinux"], swiftSettings: settings),
-        // target: InstrumentsTests
         .testTarget(name: "InstrumentsTests", dependencies: ["Instruments"], swiftSettings: settings),
-        // target: CryptographyTests
         .testTarget(name: "CryptographyTests", dependencies: ["Cryptography"], swiftSettings: settings),
-        // target: ClinicalTests
         .testTarget(name: "ClinicalTests", dependencies: ["Clinical"], swiftSettings: settings),
-        // target: FormatsTests
         .testTarget(name: "FormatsTests", dependencies: ["Formats", "Clinical"], swiftSettings: settings),
-        // target: DocumentsTests
         .testTarget(
             name: "DocumentsTests", dependencies: ["Documents", "Clinical", "Registry"], swiftSettings: settings),
-        // target: AlertingTests
         .testTarget(
             name: "AlertingTests", dependencies: ["Alerting", "Clinical", "Registry"], swiftSettings: settings),
-        // target: IngestionTests
         .testTarget(
             name: "IngestionTests",
             dependencies: [
                 "Ingestion", "TestSupport", "Alerting", "Clinical", "Formats", "Registry", "Instruments", "RingBuffer",
             ],
             swiftSettings: settings),
-        // target: MQTTClientTests
         .testTarget(
             name: "MQTTClientTests",
             dependencies: [
                 "MQTTClient", "Ingestion", "TestSupport", "RingBuffer", "Clinical", "CLinux", "Cryptography",
             ],
             swiftSettings: settings),
-        // target: PostgresStoreTests
         .testTarget(
             name: "PostgresStoreTests",
             dependencies: [
                 "PostgresStore", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
             ],
             swiftSettings: settings),
-        // target: DeliveryTests
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
@@ -210,7 +174,6 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
-        // target: WebAppTests
         .testTarget(
             name: "WebAppTests",
             dependencies: [
@@ -223,20 +186,15 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
-        // target: SimulationTests
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation", "Clinical", "Formats"], swiftSettings: settings),
-        // target: HomewardDaemonTests
         .testTarget(
             name: "HomewardDaemonTests",
             dependencies: ["HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport"],
             swiftSettings: settings),
-        // target: IntegrationTests
         .testTarget(
             name: "IntegrationTests", dependencies: ["TestSupport", "MQTTClient", "homeward"], swiftSettings: settings),
-        // target: ArchitectureTests
         .testTarget(name: "ArchitectureTests", swiftSettings: settings),
-        // targets end
     ]
 )
 
