@@ -198,10 +198,28 @@ let package = Package(
     ]
 )
 
-// The ring alone, without a single dependency: its stress under ThreadSanitizer builds in seconds this way.
-if Context.environment["HOMEWARD_PACKAGE"] == "ring" {
-    let ring: Set = ["CLinux", "RingBuffer", "RingBufferTests"]
-    package.targets.removeAll { !ring.contains($0.name) }
+// Only these rooms (comma-separated), what they stand on and their tests: HOMEWARD_ROOMS=RingBuffer builds in seconds, as
+// its stress under ThreadSanitizer needs.
+if let rooms = Context.environment["HOMEWARD_ROOMS"] {
+    let named = rooms.split(separator: ",").map(String.init)
+    var waiting = named + named.map { $0 + "Tests" }
+    var kept: Set<String> = []
+    var packages: Set<String> = []
+    while let name = waiting.popLast() {
+        guard let target = package.targets.first(where: { $0.name == name }), kept.insert(name).inserted
+        else { continue }
+        for dependency in target.dependencies {
+            switch dependency {
+            case .productItem(_, let package, _, _): packages.insert(package ?? "")
+            case .targetItem(let name, _), .byNameItem(let name, _): waiting.append(name)
+            @unknown default: break
+            }
+        }
+    }
+    package.targets.removeAll { !kept.contains($0.name) }
     package.products = []
-    package.dependencies = []
+    package.dependencies.removeAll { dependency in
+        guard case .sourceControl(_, let location, _) = dependency.kind else { return false }
+        return !packages.contains { location.hasSuffix("/" + $0) }
+    }
 }

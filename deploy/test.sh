@@ -34,10 +34,10 @@ tests() { swift test --skip-build; }
 
 # The ring alone, which needs no package and builds in seconds. Debug builds send a million records, release ten.
 ring_under_thread_sanitizer() {
-    HOMEWARD_PACKAGE=ring swift test --sanitize=thread --scratch-path .build-ring-tsan
+    HOMEWARD_ROOMS=RingBuffer swift test --sanitize=thread --scratch-path .build-ring-tsan
 }
 
-ring_in_release() { HOMEWARD_PACKAGE=ring swift test -c release --scratch-path .build-ring-release; }
+ring_in_release() { HOMEWARD_ROOMS=RingBuffer swift test -c release --scratch-path .build-ring-release; }
 
 install_build_packages
 install_server_packages
