@@ -121,12 +121,26 @@ private let libraryStart: Int32 = mosquitto_lib_init()
     }
 
     /// Writes what is queued. False when the socket takes no more for now.
+    ///
+    /// libmosquitto makes one call to `send` a packet, and without Nagle's delay each would travel alone: the socket is
+    /// corked meanwhile, so that a batch of acknowledgements leaves in a few segments.
     func write() throws(MQTTError) -> Bool {
+        guard wantsWrite else { return true }
+        cork(true)
         errno = 0
         let code = unsafe mosquitto_loop_write(pointer, 1)
-        try check(code, system: errno)
+        let system = errno
+        cork(false)
+        try check(code, system: system)
         guard descriptor >= 0 else { throw closed() }
         return !wantsWrite
+    }
+
+    /// Best effort: without it packets leave one by one.
+    private func cork(_ isOn: Bool) {
+        var value: Int32 = isOn ? 1 : 0
+        _ = unsafe setsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// Queues a PINGREQ when one is due; throws when the last one was not answered. Once a second or so.
