@@ -86,7 +86,7 @@ struct ReceiptPublisher: ~Copyable {
             if Connection.isBroken(events) { throw MQTTError(.connectionLost) }
         }
         try send()
-        _ = try connection.write()
+        if connection.wantsWrite { _ = try connection.write(isBatch: true) }
     }
 
     private mutating func send() throws(MQTTError) {

@@ -126,7 +126,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
             }
         }
         if case .flushing(let since) = phase {
-            if try subscriber.write() {
+            if try subscriber.write(isBatch: true) {
                 callbacks.settle()
                 phase = .reading
             } else if now >= since.advanced(by: limits.hold) {

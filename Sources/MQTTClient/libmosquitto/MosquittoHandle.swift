@@ -122,15 +122,15 @@ private let libraryStart: Int32 = mosquitto_lib_init()
 
     /// Writes what is queued. False when the socket takes no more for now.
     ///
-    /// libmosquitto makes one call to `send` a packet, and without Nagle's delay each would travel alone: the socket is
-    /// corked meanwhile, so that a batch of acknowledgements leaves in a few segments.
-    func write() throws(MQTTError) -> Bool {
-        guard wantsWrite else { return true }
-        cork(true)
+    /// libmosquitto makes one call to `send` a packet, and without Nagle's delay each would travel alone: for a batch
+    /// the socket is corked meanwhile, so that its acknowledgements leave in a few segments. Not for a DISCONNECT: the
+    /// socket is closed right after it, and what the cork holds back then may never leave.
+    func write(isBatch: Bool = false) throws(MQTTError) -> Bool {
+        if isBatch { cork(true) }
         errno = 0
         let code = unsafe mosquitto_loop_write(pointer, 1)
         let system = errno
-        cork(false)
+        if isBatch { cork(false) }
         try check(code, system: system)
         guard descriptor >= 0 else { throw closed() }
         return !wantsWrite
