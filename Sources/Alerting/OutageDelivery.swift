@@ -3,8 +3,8 @@ public import Clinical
 /// A message about an alert that was raised while PostgreSQL was away.
 public struct OutageNotice: Hashable, Sendable {
     public var job: DeliveryJob
-    /// When the report was received that gave rise to it. A transition that PostgreSQL learns of later and that is no
-    /// younger has been told with this message.
+    /// When the report was received that gave rise to it. A transition that PostgreSQL learns of later, of a report
+    /// that was received no later, has been told with this message.
     public var at: Instant
 
     public init(job: DeliveryJob, at: Instant) {

@@ -79,7 +79,11 @@ extension Draft {
         return told
     }
 
-    /// A person who was told of the alert when it was at least as bad, of a report that is no older, knows.
+    /// Which of two reports of one moment opens an alert depends on where batches were cut and on their own clocks.
+    private static let oneMoment = Interval.minutes(1)
+
+    /// A person who was told of the alert when it was at least as bad, of a report that was received no earlier, or in
+    /// the same moment, knows.
     private mutating func leaveOut(_ deliveries: [MadeDelivery], of change: EpisodeChange) {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return }
         rows.outbox.removeAll { entry in
@@ -87,7 +91,7 @@ extension Draft {
                 && deliveries.contains { made in
                     made.entry.key == entry.key
                         || (made.entry.recipient == entry.recipient && made.entry.channel == entry.channel
-                            && made.severity >= event.severity && made.at >= event.at)
+                            && made.severity >= event.severity && made.at + Self.oneMoment >= event.at)
                 }
         }
     }

@@ -20,9 +20,13 @@ public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
     public let damagedRecords: Int
 
     /// Opens the journal in that directory, or makes it. What a crash left pending is due at once.
-    public init(directory: String) throws(OutageFault) {
+    public convenience init(directory: String) throws(OutageFault) {
         var journal = DeliveryJournal(directory: directory)
         let found = try journal.open()
+        try self.init(journal: journal, found: found)
+    }
+
+    init(journal: consuming sending DeliveryJournal, found: DeliveryJournal.Found) throws(OutageFault) {
         var book = OutageBook()
         for record in found.records { book.apply(record) }
         book.forgetAttempts()
