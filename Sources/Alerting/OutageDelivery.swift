@@ -22,8 +22,8 @@ public struct MadeDelivery: Hashable, Sendable {
         case underWay(lease: Interval)
         case sent(at: Instant)
         case failed
-        /// PostgreSQL's outbox has it already.
-        case handedOver
+        /// PostgreSQL's outbox has it already, as a message of that alert.
+        case handedOver(to: AlertID)
     }
 
     public var entry: OutboxEntry

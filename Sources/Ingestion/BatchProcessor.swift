@@ -30,8 +30,9 @@ public struct BatchProcessor {
         /// Opened, worsened or reopened.
         public var notifying: [EpisodeChange] = []
         public var wroteOutbox = false
-        /// Alerts of an outage that this batch recorded, and handed over.
-        public var recordedAlerts: [AlertID] = []
+        /// Alerts of an outage that this batch recorded and handed over, each with the alert that it is part of, which is
+        /// nearly always itself.
+        public var recordedAlerts: [AlertAlias] = []
         public var memory = JudgingMemory()
         public init() {}
     }

@@ -16,8 +16,9 @@ public protocol OutageLedger: AnyObject {
     var unrecorded: [OutageNotice] { get }
     /// Outcomes that were not recorded yet of attempts that were under way at `handOver`, oldest first.
     var lateOutcomes: [LateOutcome] { get }
-    /// The transaction that recorded these has committed: what is pending is PostgreSQL's from now on.
-    func handOver(_ alerts: [AlertID], recorded outcomes: [LateOutcome])
+    /// The transaction that recorded these has committed, each as part of that alert (nearly always itself): what is
+    /// pending is PostgreSQL's from now on.
+    func handOver(_ alerts: [AlertAlias], recorded outcomes: [LateOutcome])
     /// The transaction failed: what was held is sent from here again.
     func release()
 }

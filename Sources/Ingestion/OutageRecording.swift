@@ -46,14 +46,14 @@ extension Draft {
         _ alert: AlertID, to standing: AlertID, revision: Int32?, _ ledger: any OutageLedger
     ) {
         if alert != standing { rows.aliases.append(AlertAlias(alias: alert, alert: standing)) }
-        for delivery in ledger.deliveries(of: alert) where delivery.state != .handedOver {
-            var delivery = delivery
+        for var delivery in ledger.deliveries(of: alert) {
+            if case .handedOver = delivery.state { continue }
             delivery.entry.alert = standing
             // The outage's own count of an alert that is part of another means nothing there. The key stays.
             if alert != standing, let revision { delivery.entry.revision = revision }
             rows.madeDeliveries.append(delivery)
         }
-        report.recordedAlerts.append(alert)
+        report.recordedAlerts.append(AlertAlias(alias: alert, alert: standing))
     }
 
     private static func alertsTold(of change: EpisodeChange, in ledger: any OutageLedger) -> [AlertID] {
@@ -79,20 +79,23 @@ extension Draft {
         return told
     }
 
-    /// Which of two reports of one moment opens an alert depends on where batches were cut and on their own clocks.
-    private static let oneMoment = Interval.minutes(1)
-
-    /// A person who was told of the alert when it was at least as bad, of a report that was received no earlier, or in
-    /// the same moment, knows.
+    /// A person who was told of the alert when it was at least as bad knows. A red that speaks again after its
+    /// acknowledgement is news, unless it was told with a report that was received no earlier.
+    ///
+    /// Which report opens an alert depends on where batches were cut and on the reports' own times; an open red that
+    /// nobody acknowledged is told once all the same.
     private mutating func leaveOut(_ deliveries: [MadeDelivery], of change: EpisodeChange) {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return }
+        let alert = change.episode.id
+        let told = deliveries.filter { made in
+            if case .handedOver(let other) = made.state, other != alert { return false }
+            guard made.severity >= event.severity else { return false }
+            return made.at >= event.at || (event.severity == .red && event.transition != .reopened)
+        }
         rows.outbox.removeAll { entry in
-            entry.alert == change.episode.id
-                && deliveries.contains { made in
-                    made.entry.key == entry.key
-                        || (made.entry.recipient == entry.recipient && made.entry.channel == entry.channel
-                            && made.severity >= event.severity && made.at + Self.oneMoment >= event.at)
-                }
+            entry.alert == alert
+                && (deliveries.contains { $0.entry.key == entry.key }
+                    || told.contains { $0.entry.recipient == entry.recipient && $0.entry.channel == entry.channel })
         }
     }
 }

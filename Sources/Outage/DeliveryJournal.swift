@@ -11,8 +11,8 @@ struct DeliveryJournal: ~Copyable {
         case added(OutageNotice)
         /// An attempt has ended.
         case ended(key: String, attempt: Int, DeliveryOutcome)
-        /// PostgreSQL has recorded these.
-        case handedOver([AlertID])
+        /// PostgreSQL has recorded these, each as part of that alert.
+        case handedOver([AlertAlias])
         /// PostgreSQL has recorded what came of these late.
         case settled([LateOutcome])
     }
@@ -137,7 +137,12 @@ extension DeliveryJournal.Record {
         case .handedOver(let alerts):
             writer.name("handed_over")
             writer.beginArray()
-            for alert in alerts { writer.value(alert.description) }
+            for alert in alerts {
+                writer.beginArray()
+                writer.value(alert.alias.description)
+                writer.value(alert.alert.description)
+                writer.endArray()
+            }
             writer.endArray()
         case .settled(let outcomes):
             writer.name("settled")
@@ -159,7 +164,11 @@ extension DeliveryJournal.Record {
         } else if let ended = LateOutcome(json) {
             self = .ended(key: ended.key, attempt: ended.attempt, ended.outcome)
         } else if let alerts = json["handed_over"]?.array {
-            self = .handedOver(alerts.compactMap { $0.string.flatMap { AlertID($0) } })
+            self = .handedOver(
+                alerts.compactMap { pair in
+                    let ids = (pair.array ?? []).compactMap { $0.string.flatMap { AlertID($0) } }
+                    return ids.count == 2 ? AlertAlias(alias: ids[0], alert: ids[1]) : nil
+                })
         } else if let outcomes = json["settled"]?.array {
             self = .settled(outcomes.compactMap { LateOutcome($0) })
         } else {

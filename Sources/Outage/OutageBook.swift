@@ -13,7 +13,9 @@ struct OutageBook {
         var ended: (attempt: Int, outcome: DeliveryOutcome)?
         /// Told to PostgreSQL as under way, so that what comes of it comes late.
         var isAwaited = false
-        var isHandedOver = false
+        /// The alert that it is recorded under.
+        var handedTo: AlertID?
+        var isHandedOver: Bool { handedTo != nil }
     }
 
     private enum State {
@@ -145,16 +147,15 @@ struct OutageBook {
         held.insert(alert)
         return keys.compactMap { key in
             guard var message = messages[key] else { return nil }
-            var state = MadeDelivery.State.handedOver
-            if !message.isHandedOver {
-                switch message.state {
-                case .waiting: state = .pending
-                case .underWay(_, let lease):
-                    state = .underWay(lease: lease)
-                    message.isAwaited = true
-                case .sent(let at): state = .sent(at: at)
-                case .failed: state = .failed
-                }
+            let state: MadeDelivery.State
+            switch (message.handedTo, message.state) {
+            case (let other?, _): state = .handedOver(to: other)
+            case (nil, .waiting): state = .pending
+            case (nil, .underWay(_, let lease)):
+                state = .underWay(lease: lease)
+                message.isAwaited = true
+            case (nil, .sent(let at)): state = .sent(at: at)
+            case (nil, .failed): state = .failed
             }
             messages[key] = message
             return MadeDelivery(
@@ -164,11 +165,11 @@ struct OutageBook {
     }
 
     /// Outcomes that came between `hold` and now are late: PostgreSQL was told that they are under way.
-    mutating func handOver(_ alerts: [AlertID]) -> [LateOutcome] {
+    mutating func handOver(_ alerts: [AlertAlias]) -> [LateOutcome] {
         let before = lateOutcomes.count
-        for key in alerts.flatMap({ keys[$0] ?? [] }) {
+        for (key, standing) in alerts.flatMap({ alert in (keys[alert.alias] ?? []).map { ($0, alert.alert) } }) {
             guard var message = messages[key], !message.isHandedOver else { continue }
-            message.isHandedOver = true
+            message.handedTo = standing
             if message.isAwaited, let ended = message.ended, ended.attempt == message.attempts {
                 if case .underWay = message.state {} else {
                     lateOutcomes.append(LateOutcome(key: key, attempt: ended.attempt, outcome: ended.outcome))
@@ -231,21 +232,26 @@ struct OutageBook {
         }
     }
 
-    /// Records from which `apply` makes this book again.
+    /// Records from which `apply` makes this book again: a hand-over takes all that was added before it.
     var records: [DeliveryJournal.Record] {
-        var records: [DeliveryJournal.Record] = []
+        var handedOver: [DeliveryJournal.Record] = []
+        var others: [DeliveryJournal.Record] = []
         let late = Set(lateOutcomes.map(\.key))
-        for key in alerts.flatMap({ keys[$0] ?? [] }) {
-            guard let message = messages[key] else { continue }
-            records.append(.added(message.notice))
-            if let ended = message.ended, !late.contains(key) {
-                records.append(.ended(key: key, attempt: ended.attempt, ended.outcome))
+        for alert in alerts {
+            for key in keys[alert] ?? [] {
+                guard let message = messages[key] else { continue }
+                var records: [DeliveryJournal.Record] = [.added(message.notice)]
+                if let ended = message.ended, !late.contains(key) {
+                    records.append(.ended(key: key, attempt: ended.attempt, ended.outcome))
+                }
+                if let standing = message.handedTo {
+                    handedOver += records + [.handedOver([AlertAlias(alias: alert, alert: standing)])]
+                } else {
+                    others += records
+                }
             }
         }
-        let handedOver = alerts.filter(isHandedOver)
-        if !handedOver.isEmpty { records.append(.handedOver(handedOver)) }
-        records += lateOutcomes.map { .ended(key: $0.key, attempt: $0.attempt, $0.outcome) }
-        return records
+        return handedOver + others + lateOutcomes.map { .ended(key: $0.key, attempt: $0.attempt, $0.outcome) }
     }
 
     private static func later(_ now: Int64, _ interval: Interval) -> Int64 {

@@ -101,7 +101,7 @@ public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
     /// Then commit a batch, an empty one too, so that they are recorded.
     public var hasLateOutcomes: Bool { state.withLock { !$0.book.lateOutcomes.isEmpty } }
 
-    public func handOver(_ alerts: [AlertID], recorded outcomes: [LateOutcome]) {
+    public func handOver(_ alerts: [AlertAlias], recorded outcomes: [LateOutcome]) {
         guard !alerts.isEmpty || !outcomes.isEmpty else { return release() }
         state.withLock { state in
             let late = state.book.handOver(alerts)

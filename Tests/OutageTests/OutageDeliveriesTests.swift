@@ -59,14 +59,21 @@ import Testing
         deliveries.release()
         #expect(deliveries.claim(limit: 9, lease: .seconds(0)).count == 1)
         _ = deliveries.deliveries(of: alert)
-        deliveries.handOver([alert], recorded: [])
+        deliveries.handOver([AlertAlias(alias: alert, alert: alert)], recorded: [])
         #expect(deliveries.claim(limit: 9, lease: .hours(1)).isEmpty)
-        #expect(deliveries.deliveries(of: alert).map(\.state) == [.handedOver])
+        #expect(deliveries.deliveries(of: alert).map(\.state) == [.handedOver(to: alert)])
         #expect(deliveries.contains(alert))
         #expect(deliveries.unrecorded.isEmpty)
         // Told again, by a later transition: that is not recorded yet.
         try deliveries.add([notice(revision: 2)])
         #expect(deliveries.unrecorded == [notice(revision: 2)])
+        var book = OutageBook()
+        for record in DeliveryJournal.parse(try scratch.bytes("outage.journal")).found.records { book.apply(record) }
+        var again = OutageBook()
+        for record in book.records { again.apply(record) }
+        #expect(
+            again.hold(alert, now: 0).map(\.state) == [.handedOver(to: alert), .pending])
+        #expect(again.records == book.records)
     }
 
     @Test(arguments: [false, true])
@@ -78,7 +85,7 @@ import Testing
         let job = try #require(deliveries.claim(limit: 1, lease: .minutes(1)).first)
         #expect(deliveries.deliveries(of: alert).map(\.state) == [.underWay(lease: .minutes(1))])
         if endsBeforeHandOver { deliveries.record(.sent(at: Ward.now), of: job) }
-        deliveries.handOver([alert], recorded: [])
+        deliveries.handOver([AlertAlias(alias: alert, alert: alert)], recorded: [])
         #expect(deliveries.hasLateOutcomes == endsBeforeHandOver)
         deliveries.endOutage()
         #expect(deliveries.contains(alert))
@@ -104,7 +111,7 @@ import Testing
         let job = try #require(deliveries.claim(limit: 1, lease: .minutes(1)).first)
         deliveries.record(.sent(at: Ward.now), of: job)
         #expect(deliveries.deliveries(of: alert).map(\.state) == [.sent(at: Ward.now)])
-        deliveries.handOver([alert], recorded: [])
+        deliveries.handOver([AlertAlias(alias: alert, alert: alert)], recorded: [])
         #expect(!deliveries.hasLateOutcomes)
         deliveries.endOutage()
         #expect(deliveries.isEmpty)
@@ -140,7 +147,7 @@ import Testing
         .ended(key: notice(1).job.entry.key, attempt: 1, .retry(at: Ward.now, error: "500 \"no\"")),
         .ended(key: notice(1).job.entry.key, attempt: 2, .sent(at: Ward.now)),
         .ended(key: notice(1, to: "lead").job.entry.key, attempt: 1, .failed(error: "redirect")),
-        .handedOver([notice(1).job.episode.id]),
+        .handedOver([AlertAlias(alias: notice(1).job.episode.id, alert: notice(2).job.episode.id)]),
         .settled([LateOutcome(key: "k", attempt: 1, outcome: .failed(error: "x"))]),
     ]
 
