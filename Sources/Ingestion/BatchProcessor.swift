@@ -114,6 +114,7 @@ public struct BatchProcessor {
         guard !left.isEmpty || !ledger.lateOutcomes.isEmpty else { return Report() }
         do throws(StoreFailure) {
             _ = try store.begin()
+            if openSubjects == nil { openSubjects = try store.subjectsWithOpenEpisodes() }
             let ids = left.map(\.job.episode.id)
             let recorded = ids.isEmpty ? [:] : try store.recorded(ids)
             let subjects = Set(left.map(\.job.episode.subject))

@@ -71,7 +71,9 @@ struct Draft {
                 &candidate, reason,
                 detail: reason == .retained
                     ? "flagged retained and not stored before" : "no such device at this site")
-            if let topic = candidate.decoded.topic, let id = candidate.decoded.report.id {
+            if !candidate.message.isStatus, let topic = candidate.decoded.topic,
+                let id = candidate.decoded.report.id
+            {
                 noteRefused(candidate, ReportKey(device: topic.device, report: id), reason)
             }
         case .refused(let reason, let key, let detail):
@@ -126,8 +128,9 @@ struct Draft {
 
     /// Clinical facts, section 4, "Nothing may delay or hide a red", 2.
     private mutating func noteRefused(_ candidate: Candidate, _ key: ReportKey, _ reason: RefusalReason) {
-        guard [.clockFuture, .tooOld, .unpaired, .conflict].contains(reason)
-            || (reason == .unknownDevice && judgesUnknownReaders)
+        guard
+            [.clockFuture, .tooOld, .unpaired, .conflict].contains(reason)
+                || (reason == .unknownDevice && judgesUnknownReaders)
         else { return }
         refused.append(
             RefusedReport(

@@ -107,7 +107,8 @@ struct OutageBook {
 
     /// What was sent was sent, also by an attempt whose lease ran out; anything else counts only for the newest
     /// attempt. False when it does not count.
-    mutating func end(key: String, attempt: Int, _ outcome: DeliveryOutcome, after delay: Interval, now: Int64) -> Bool {
+    mutating func end(key: String, attempt: Int, _ outcome: DeliveryOutcome, after delay: Interval, now: Int64) -> Bool
+    {
         guard var message = messages[key] else {
             // Forgotten with its outage before it ended: PostgreSQL must learn that it was sent.
             guard case .sent = outcome else { return false }
@@ -171,7 +172,8 @@ struct OutageBook {
             guard var message = messages[key], !message.isHandedOver else { continue }
             message.handedTo = standing
             if message.isAwaited, let ended = message.ended, ended.attempt == message.attempts {
-                if case .underWay = message.state {} else {
+                if case .underWay = message.state {
+                } else {
                     lateOutcomes.append(LateOutcome(key: key, attempt: ended.attempt, outcome: ended.outcome))
                 }
             }
@@ -214,7 +216,8 @@ struct OutageBook {
         switch record {
         case .added(let notice): _ = add(notice)
         case .ended(let key, let attempt, let outcome):
-            if let message = messages[key], message.isHandedOver, let ended = message.ended, ended == (attempt, outcome) {
+            if let message = messages[key], message.isHandedOver, let ended = message.ended, ended == (attempt, outcome)
+            {
                 // Repeated behind the hand-over.
                 note(late: key, attempt, outcome)
             } else {

@@ -129,7 +129,8 @@ import Testing
         var keys = RecentKeys(mostOfHalf: 10)
         let claims = (0..<30).map { number in
             KeyClaim(
-                key: ReportKey(device: Identifier("d")!, report: Identifier("r\(number)")!), digestHigh: 0, digestLow: 0,
+                key: ReportKey(device: Identifier("d")!, report: Identifier("r\(number)")!), digestHigh: 0,
+                digestLow: 0,
                 insert: true)
         }
         for claim in claims { keys.insert(claim) }
