@@ -158,6 +158,17 @@ import Testing
         #expect(again.handedOver == told.handedOver)
     }
 
+    @Test func `leftovers recorded after a lost connection hide no open alert`() throws {
+        var bench = Bench()
+        try bench.commit(Bench.message(Bench.payload(id: "a", readings: Bench.reading("spo2", 93, "%"))))
+        #expect(bench.open == ["spo2-low": .amber])
+        bench.processor.forgetStoreState()
+        let told = Told([try alert(judgesUnknownReaders: true)])
+        _ = try bench.processor.recordLeftovers(of: told, to: bench.store)
+        try bench.commit(Bench.message(Bench.payload(id: "b")))
+        #expect(bench.open == ["unverified-red": .red])
+    }
+
     @Test func `an empty batch records what came late, and a failure gives back what was held`() throws {
         var bench = Bench()
         let told = Told([])
