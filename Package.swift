@@ -170,7 +170,7 @@ let package = Package(
         .testTarget(
             name: "PostgresStoreTests",
             dependencies: [
-                "PostgresStore", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
+                "PostgresStore", "Outage", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
             ],
             swiftSettings: settings),
         .testTarget(
