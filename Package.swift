@@ -85,6 +85,12 @@ let package = Package(
             resources: [.embedInCode("migrations")],
             swiftSettings: settings),
         .target(
+            name: "Outage",
+            dependencies: [
+                "Ingestion", "Alerting", "Clinical", "Registry", "Documents", "Formats", "Cryptography", "CLinux",
+            ],
+            swiftSettings: settings),
+        .target(
             name: "Delivery",
             dependencies: [
                 "CCurl", "Alerting", "Clinical", "Cryptography", "Instruments", "Formats", "Registry",
@@ -164,7 +170,13 @@ let package = Package(
         .testTarget(
             name: "PostgresStoreTests",
             dependencies: [
-                "PostgresStore", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
+                "PostgresStore", "Outage", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "OutageTests",
+            dependencies: [
+                "Outage", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents", "Formats",
             ],
             swiftSettings: settings),
         .testTarget(

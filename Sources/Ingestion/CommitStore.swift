@@ -161,6 +161,13 @@ public struct CommitBatch: Sendable {
     public var sequences: [DeviceSequence] = []
     public var episodes: [EpisodeChange] = []
     public var outbox: [OutboxEntry] = []
+    /// Alerts that were told of during an outage and are part of an older one.
+    public var aliases: [AlertAlias] = []
+    /// Messages of an outage: rows of the outbox as far as they have come. A row that is there and pending takes over
+    /// a settled state; a settled one stays.
+    public var madeDeliveries: [MadeDelivery] = []
+    /// What came of attempts whose rows were written while they were under way.
+    public var lateOutcomes: [LateOutcome] = []
 
     public init() {}
 }
@@ -177,6 +184,10 @@ public protocol CommitStore: AnyObject {
     func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict]
     /// The open (not resolved) alerts of these subjects, locked for this transaction.
     func openEpisodes(of subjects: [Subject]) throws(StoreFailure) -> [Episode]
+    /// Every open alert, not locked: what judging goes on from when the store goes away.
+    func everyOpenEpisode() throws(StoreFailure) -> [Episode]
+    /// Which of these alerts are stored, under their own id or as an alias: each with the alert that stands for it.
+    func recorded(_ alerts: [AlertID]) throws(StoreFailure) -> [AlertID: AlertID]
     /// Subjects that have an open alert, read once at start and after a reconnect.
     func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject>
     /// The stored readings of each patient's kinds since then, oldest first.

@@ -21,6 +21,8 @@ struct RefusedReport: Sendable {
     /// Corrected, as far as it can be.
     var takenAt: Instant
     var receivedAt: Instant
+    /// The topic's.
+    var site: Identifier?
     var readings: [Reading]
     var message: Message
 }
@@ -34,6 +36,8 @@ struct Draft {
     var findings: [Finding] = []
     var sequences: [Identifier: DeviceSequence] = [:]
     var sequencesChanged: Set<Identifier> = []
+    /// What was looked back at, with this batch's readings.
+    var histories: [Identifier: PatientHistory] = [:]
     /// Places in the batch of reports whose receipt asks the patient to measure again.
     var repeatsAsked: Set<Int> = []
     var lockedSubjects: Set<Subject> = []
@@ -42,8 +46,12 @@ struct Draft {
     /// Keys that this batch stores, with the digest of the report that did.
     private var storedHere: [ReportKey: ContentDigest] = [:]
     private var count = 0
+    private let judgesUnknownReaders: Bool
 
-    init(registry: Registry) { self.registry = registry }
+    init(registry: Registry, judgesUnknownReaders: Bool = false) {
+        self.registry = registry
+        self.judgesUnknownReaders = judgesUnknownReaders
+    }
 
     /// Decides a candidate's fate by its admission and its key's verdict, and notes its rows.
     mutating func sort(_ candidate: inout Candidate, verdicts: [ReportKey: KeyVerdict]) {
@@ -63,6 +71,11 @@ struct Draft {
                 &candidate, reason,
                 detail: reason == .retained
                     ? "flagged retained and not stored before" : "no such device at this site")
+            if !candidate.message.isStatus, let topic = candidate.decoded.topic,
+                let id = candidate.decoded.report.id
+            {
+                noteRefused(candidate, ReportKey(device: topic.device, report: id), reason)
+            }
         case .refused(let reason, let key, let detail):
             guard settleKnown(&candidate, key, verdicts[key]) == false else { return }
             quarantine(&candidate, reason, detail: detail)
@@ -115,12 +128,15 @@ struct Draft {
 
     /// Clinical facts, section 4, "Nothing may delay or hide a red", 2.
     private mutating func noteRefused(_ candidate: Candidate, _ key: ReportKey, _ reason: RefusalReason) {
-        guard [.clockFuture, .tooOld, .unpaired, .conflict].contains(reason) else { return }
+        guard
+            [.clockFuture, .tooOld, .unpaired, .conflict].contains(reason)
+                || (reason == .unknownDevice && judgesUnknownReaders)
+        else { return }
         refused.append(
             RefusedReport(
                 key: key, reason: reason, takenAt: candidate.decoded.clock.takenAt,
-                receivedAt: candidate.message.receivedAt, readings: candidate.decoded.readings.readings,
-                message: candidate.message))
+                receivedAt: candidate.message.receivedAt, site: candidate.decoded.topic?.site,
+                readings: candidate.decoded.readings.readings, message: candidate.message))
     }
 
     private mutating func store(_ candidate: inout Candidate, _ key: ReportKey, _ patient: Identifier) {

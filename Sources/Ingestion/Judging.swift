@@ -54,16 +54,23 @@ enum Judging {
 
     /// Clinical facts, section 4, "Nothing may delay or hide a red", 2: a refusal never silences a red.
     static func unverifiedReds(
-        of refused: RefusedReport, patient: Identifier, site: Identifier?, plan: Plan
+        of refused: RefusedReport, subject: Subject, site: Identifier?, plan: Plan
     ) -> [Finding] {
         let reds = immediateReds(in: refused.readings, at: refused.receivedAt, plan: plan)
         guard let worst = reds.first else { return [] }
-        let summary = Sentence.unverifiedRed(
-            of: worst, others: Array(reds.dropFirst()), reason: refused.reason, receivedAt: refused.receivedAt,
-            timeZone: plan.timeZone)
+        let others = Array(reds.dropFirst())
+        let summary =
+            if case .device = subject {
+                Sentence.unknownReaderRed(
+                    of: worst, others: others, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+            } else {
+                Sentence.unverifiedRed(
+                    of: worst, others: others, reason: refused.reason, receivedAt: refused.receivedAt,
+                    timeZone: plan.timeZone)
+            }
         return [
             Finding(
-                subject: .patient(patient), site: site, device: refused.key.device, rule: Verdict.unverifiedRedRule,
+                subject: subject, site: site, device: refused.key.device, rule: Verdict.unverifiedRedRule,
                 alertClass: .clinical, verdict: .beyond(.red), takenAt: refused.takenAt,
                 receivedAt: refused.receivedAt, report: refused.key, summary: summary,
                 explanation: Explanation.json(

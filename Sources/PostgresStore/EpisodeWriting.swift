@@ -161,7 +161,7 @@ enum OutboxWriting {
             ON CONFLICT DO NOTHING
             """)
 
-    private static let notify = Statement(
+    static let notify = Statement(
         name: "notify_outbox", sql: "SELECT pg_notify('homeward_outbox', '')")
 
     static func calls(_ entries: [OutboxEntry]) -> [(statement: Statement, parameters: PostgresParameters)] {
