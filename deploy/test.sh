@@ -47,6 +47,7 @@ step "tests" tests
 if [ -z "$quick" ]; then
     step "ring under ThreadSanitizer" ring_under_thread_sanitizer
     step "ring, ten million records" ring_in_release
+    step "ring protocol model" deploy/verify-ring.sh
     step "fuzzing the report decoder" deploy/fuzz.sh 60
     step "release build" release_build
 fi
