@@ -85,6 +85,10 @@ let package = Package(
             resources: [.embedInCode("migrations")],
             swiftSettings: settings),
         .target(
+            name: "Spool",
+            dependencies: ["CLinux", "CSodium", "Ingestion", "Clinical", "Cryptography"],
+            swiftSettings: settings),
+        .target(
             name: "Delivery",
             dependencies: [
                 "CCurl", "Alerting", "Clinical", "Cryptography", "Instruments", "Formats", "Registry",
@@ -167,6 +171,8 @@ let package = Package(
                 "PostgresStore", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
             ],
             swiftSettings: settings),
+        .testTarget(
+            name: "SpoolTests", dependencies: ["Spool", "Ingestion", "Clinical", "CLinux"], swiftSettings: settings),
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
