@@ -44,7 +44,8 @@ extension SystemCalls {
         while done < bytes.count {
             let count = write(descriptor, bytes.extracting(done...), offset + done)
             guard count > 0 else {
-                throw FileFailure(call: "write", path: path, number: count == 0 ? EIO : Int32(truncatingIfNeeded: -count))
+                let number = count == 0 ? EIO : Int32(truncatingIfNeeded: -count)
+                throw FileFailure(call: "write", path: path, number: number)
             }
             done += count
         }
