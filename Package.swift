@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "Ingestion",
             dependencies: [
-                "RingBuffer", "Formats", "Alerting", "Clinical", "Registry", "Instruments", "CLinux",
+                "RingBuffer", "Formats", "Alerting", "Clinical", "Registry", "Instruments", "CLinux", "Cryptography",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -89,6 +89,10 @@ let package = Package(
             dependencies: [
                 "Ingestion", "Alerting", "Clinical", "Registry", "Documents", "Formats", "Cryptography", "CLinux",
             ],
+            swiftSettings: settings),
+        .target(
+            name: "Spool",
+            dependencies: ["CLinux", "CSodium", "Ingestion", "Clinical", "Cryptography"],
             swiftSettings: settings),
         .target(
             name: "Delivery",
@@ -119,7 +123,8 @@ let package = Package(
             name: "HomewardDaemon",
             dependencies: [
                 "Alerting", "Clinical", "CLinux", "Cryptography", "Delivery", "Documents", "Formats", "Ingestion",
-                "Instruments", "MQTTClient", "PostgresStore", "Registry", "RingBuffer", "Simulation", "WebApp",
+                "Instruments", "MQTTClient", "Outage", "PostgresStore", "Registry", "RingBuffer", "Simulation", "Spool",
+                "WebApp",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
@@ -159,6 +164,7 @@ let package = Package(
             name: "IngestionTests",
             dependencies: [
                 "Ingestion", "TestSupport", "Alerting", "Clinical", "Formats", "Registry", "Instruments", "RingBuffer",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(
@@ -179,6 +185,8 @@ let package = Package(
                 "Outage", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents", "Formats",
             ],
             swiftSettings: settings),
+        .testTarget(
+            name: "SpoolTests", dependencies: ["Spool", "Ingestion", "Clinical", "CLinux"], swiftSettings: settings),
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
