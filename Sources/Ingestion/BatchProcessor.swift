@@ -41,14 +41,31 @@ public struct BatchProcessor {
     private var plans: PlanCache
     private var sequences: [Identifier: DeviceSequence] = [:]
     private var openSubjects: Set<Subject>?
+    private var budget = QuarantineBudget()
+    /// To be raised with the next batch.
+    private var waiting: [Finding] = []
+    private let packs: PackLibrary
     private let options: Options
     private let crashGuard: CrashGuard?
 
     public init(packs: PackLibrary, options: Options = Options(), crashGuard: CrashGuard? = nil) {
         plans = PlanCache(packs: packs)
+        self.packs = packs
         self.options = options
         self.crashGuard = crashGuard
     }
+
+    /// One of the same packs that knows nothing yet, to judge in memory while PostgreSQL is away.
+    var forOutages: BatchProcessor {
+        var options = options
+        options.judgesUnknownReaders = true
+        return BatchProcessor(packs: packs, options: options, crashGuard: crashGuard)
+    }
+
+    /// Raised, cleared or joined with the next batch that is committed; a batch may be empty.
+    mutating func raise(_ finding: Finding) { waiting.append(finding) }
+    mutating func raise(whatWaitsIn other: BatchProcessor) { waiting = other.waiting }
+    var hasFindings: Bool { !waiting.isEmpty }
 
     /// Judges by these packs from the next batch on.
     public mutating func use(_ packs: PackLibrary) { plans = PlanCache(packs: packs) }
@@ -72,6 +89,8 @@ public struct BatchProcessor {
             let draft = try work(out: &batch, in: store, ledger)
             try store.write(draft.rows)
             try store.commit()
+            waiting = []
+            budget = draft.budget
             ledger?.handOver(draft.report.recordedAlerts, recorded: draft.rows.lateOutcomes)
             return adopt(draft, into: &batch)
         } catch {
@@ -97,8 +116,11 @@ public struct BatchProcessor {
         let verdicts = try lookUpKeys(of: batch, in: store)
         var draft = Draft(registry: registry, judgesUnknownReaders: options.judgesUnknownReaders)
         for index in batch.indices { draft.sort(&batch[index], verdicts: verdicts) }
+        draft.budget = budget
+        draft.keepWithinBudget()
         try judge(&draft, in: store)
         try follow(&draft, in: store)
+        draft.findings += waiting
         try settle(&draft, in: store)
         if let ledger { draft.record(ledger) }
         return draft

@@ -105,6 +105,9 @@ public struct QuarantinedReport: Sendable {
     public var receivedAt: Instant
     /// Which reading; nil for the whole report.
     public var reading: Int?
+    /// The hour (RFC 3339) in which its bytes were not kept: all of that hour, topic and reason are one row. Nil for a
+    /// row with its bytes.
+    public var countedIn: String?
 
     public init(
         reason: RefusalReason, detail: String, site: Identifier?, device: Identifier?, reportID: Identifier?,
@@ -176,6 +179,9 @@ public struct CommitBatch: Sendable {
 /// deadline (2 s unless set). Only the commit thread calls it. After any failure the transaction is gone; `begin()`
 /// connects again where that is needed.
 public protocol CommitStore: AnyObject {
+    /// No call goes on past this time of the monotonic clock, in nanoseconds; nil: each has its own deadline alone.
+    /// Reading a registry that moved is exempt: a large one takes longer than a report may wait.
+    func limit(until deadline: Int64?)
     /// Opens a transaction (`synchronous_commit = on`) and returns the registry's version as it stands in it.
     func begin() throws(StoreFailure) -> Int64
     /// The registry at that version, read inside the transaction. Called only when the version moved.

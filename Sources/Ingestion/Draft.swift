@@ -47,6 +47,7 @@ struct Draft {
     private var storedHere: [ReportKey: ContentDigest] = [:]
     private var count = 0
     private let judgesUnknownReaders: Bool
+    var budget = QuarantineBudget()
 
     init(registry: Registry, judgesUnknownReaders: Bool = false) {
         self.registry = registry
@@ -85,6 +86,10 @@ struct Draft {
             storedHere[key] = candidate.decoded.digest
             store(&candidate, key, patient)
         }
+    }
+
+    mutating func keepWithinBudget() {
+        for index in rows.quarantined.indices { budget.apply(to: &rows.quarantined[index]) }
     }
 
     /// True when the key was stored before: the report is a duplicate or a conflict.

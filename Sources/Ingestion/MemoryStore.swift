@@ -46,6 +46,9 @@ public final class MemoryStore: CommitStore {
         keep(episode)
     }
 
+    /// Memory never keeps anybody waiting.
+    public func limit(until deadline: Int64?) {}
+
     public func begin() throws(StoreFailure) -> Int64 {
         rollback()
         return currentRegistry.version

@@ -88,6 +88,9 @@ public final class OutageStore: CommitStore {
 
     // MARK: - As a store
 
+    /// Memory never keeps anybody waiting.
+    public func limit(until deadline: Int64?) {}
+
     public func begin() -> Int64 {
         rollback()
         return currentRegistry.version

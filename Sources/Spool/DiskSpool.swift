@@ -12,6 +12,8 @@ public import Ingestion
 public final class DiskSpool: ReportSpool {
     /// Any thread.
     public let level: SpoolLevel
+    /// Reports that an earlier life left here: received, and not ended yet. Statuses of devices are not among them.
+    public let reportsAtOpening: Int
 
     private let lanes: [Lane]
     // Held as long as the spool is.
@@ -39,6 +41,7 @@ public final class DiskSpool: ReportSpool {
         directory = try SpoolDirectory(path, lanes: lanes.map(\.directory), calls: calls)
         level = SpoolLevel(quota: quota)
         for lane in lanes { try lane.open() }
+        reportsAtOpening = lanes.map { $0.count - $0.statusesAtOpening }.reduce(0, +)
         measure()
     }
 

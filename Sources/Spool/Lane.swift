@@ -15,6 +15,8 @@ final class Lane {
     var lastNumber: UInt64 = 0
     /// Messages appended and not removed.
     var count = 0
+    /// Of the messages that an earlier life left, those that are no reports.
+    var statusesAtOpening = 0
     /// Of the segment files.
     var bytes = 0
     var incidents: [SpoolIncident] = []

@@ -96,6 +96,7 @@ extension Lane {
         setAside(survey, of: &segment, by: reader)
         segment.unread = survey.records
         count += survey.records
+        statusesAtOpening += survey.statuses
         bytes += segment.length - size
         segments[index] = segment
     }

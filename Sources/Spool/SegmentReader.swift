@@ -13,6 +13,8 @@ final class SegmentReader {
     /// What a walk over part of a segment found.
     struct Survey {
         var records = 0
+        /// Of them; a device's status is no report.
+        var statuses = 0
         /// Each followed by something sound.
         var holes: [Range<Int>] = []
         /// Where nothing sound follows any more, if that is before the end.
@@ -83,6 +85,7 @@ final class SegmentReader {
             switch try examine(offset, end: end) {
             case .record(let count):
                 survey.records += 1
+                if message(at: offset, count: count)?.isStatus == true { survey.statuses += 1 }
                 offset += count
             case .gap(let count): offset += count
             case .damage:

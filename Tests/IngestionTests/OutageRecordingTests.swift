@@ -188,6 +188,7 @@ import Testing
 
     private final class Gone: CommitStore {
         private static let failure = StoreFailure(kind: .transient, message: "gone")
+        func limit(until deadline: Int64?) {}
         func begin() throws(StoreFailure) -> Int64 { throw Self.failure }
         func registry() throws(StoreFailure) -> Registry { throw Self.failure }
         func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict] { throw Self.failure }

@@ -32,6 +32,8 @@ private final class FailingStore: CommitStore {
 
     init(_ store: MemoryStore) { self.store = store }
 
+    func limit(until deadline: Int64?) {}
+
     func begin() throws(StoreFailure) -> Int64 { try store.begin() }
     func registry() throws(StoreFailure) -> Registry { try store.registry() }
     func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict] { try store.claim(claims) }
