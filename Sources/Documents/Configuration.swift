@@ -68,6 +68,8 @@ public struct Configuration: Sendable {
         public var directory: String
         /// Bytes.
         public var quota: Int64
+        /// 32 bytes, or 64 hexadecimal digits: the reports on disk are then encrypted. Nil: as they came.
+        public var keyFile: String?
     }
 
     public struct Deadlines: Hashable, Sendable {
