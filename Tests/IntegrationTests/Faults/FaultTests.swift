@@ -13,7 +13,8 @@ import Testing
         return Array(1...UInt64(max(1, NothingLostTests.setting("HOMEWARD_FAULT_SEEDS", default: 2))))
     }
 
-    @Test(arguments: seeds) func `nothing is lost, nothing doubled, nobody untold, whatever fails`(seed: UInt64) throws {
+    @Test(arguments: seeds)
+    func `nothing is lost, nothing doubled, nobody untold, whatever fails`(seed: UInt64) throws {
         let schedule = FaultSchedule(
             seed: seed, seconds: NothingLostTests.setting("HOMEWARD_FAULT_SECONDS", default: 12))
         print(schedule)

@@ -23,6 +23,8 @@ struct FaultWard: Sendable {
         var again: [(after: Int, sameBytes: Bool)] = []
         /// The place of the report that it contradicts: it is sent once that one is known to be stored.
         var contradicts: Int?
+        /// Sent when the test says so, not by the clock.
+        var isOrdered = false
         /// Its id can't be read, so no receipt comes; its rows are found by this text in the payload.
         var mark: String?
 
@@ -36,6 +38,15 @@ struct FaultWard: Sendable {
     ]
 
     let reports: [Report]
+
+    /// SpO2 of a device that measures nothing else.
+    static func oxygen(_ id: String, device: Int, value: Int, at: Int = 0, isOrdered: Bool = false) -> Report {
+        let reading = #"{"kind":"spo2","value":\#(value),"unit":"%"}"#
+        return Report(
+            id: id, topic: "homeward/v1/north/dev-\(device)/report", device: "dev-\(device)", at: at,
+            fate: .stored(readings: 1, refused: []),
+            payload: #"{"id":"\#(id)","taken_at":"TAKEN","readings":[\#(reading)]}"#, isOrdered: isOrdered)
+    }
 
     static let registry: String = {
         var lines = [

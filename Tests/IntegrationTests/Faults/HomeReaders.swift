@@ -148,6 +148,7 @@ private struct ReadersThread {
                 waiting.append(place)
                 continue
             }
+            guard !report.isOrdered else { continue }
             due.append(Due(at: readers.start + .milliseconds(report.at), place: place, variant: 0))
             for again in report.again {
                 due.append(

@@ -9,13 +9,14 @@ struct Ledger {
 
     private var stack: Stack { faulty.stack }
 
-    /// The receipt that the report's fate asks for has come.
-    func isReceipted(_ place: Int) -> Bool {
-        let report = readers.reports[place], progress = readers.progress[place]
-        // A contradiction is sent only once the other is known to be stored; what has no mark always is.
-        guard report.mark == nil, progress.sent > 0 else { return true }
-        if case .stored = report.fate { return progress.isStored }
-        return progress.isRefused
+    /// Reports without the receipt that their fate asks for.
+    var unreceipted: [String] {
+        zip(readers.reports, readers.progress).compactMap { report, progress in
+            // What has a mark has no id for a receipt; a contradiction is sent once the other is known to be stored.
+            guard report.mark == nil, progress.sent > 0 else { return nil }
+            let isReceipted = report.fate.isQuarantined ? progress.isRefused : progress.isStored
+            return isReceipted ? nil : "\(report.id) (\(report.fate))"
+        }
     }
 
     /// What the broker acknowledged and no view has.
@@ -71,9 +72,10 @@ struct Ledger {
         try stack.query(
             """
             SELECT r.device, r.report_id, to_char(r.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-                convert_from(r.raw, 'UTF8'), (SELECT count(*) FROM homeward.v_reading v
-                    WHERE v.device = r.device AND v.report_id = r.report_id)
-            FROM homeward.v_report r ORDER BY r.received_at, r.report_id
+                convert_from(r.raw, 'UTF8'), coalesce(v.readings, 0)
+            FROM homeward.v_report r LEFT JOIN (
+                SELECT device, report_id, count(*) AS readings FROM homeward.v_reading GROUP BY device, report_id
+            ) v USING (device, report_id) ORDER BY r.received_at, r.report_id
             """
         ).compactMap { row in
             guard row.count == 5 else { return nil }
@@ -86,14 +88,16 @@ struct Ledger {
         var problems: [String] = []
         let rows = Dictionary(grouping: try storedReports()) { Key(device: $0.device, id: $0.id) }
         var expected: Set<Key> = []
-        for (place, report) in readers.reports.enumerated() {
+        for (report, progress) in zip(readers.reports, readers.progress) {
             guard case .stored(let readings, _) = report.fate else { continue }
             let key = Key(report), found = rows[key, default: []]
             expected.insert(key)
             if found.count != 1 { problems.append("\(report.id) stored \(found.count) times") }
             guard let row = found.first else { continue }
-            if row.readings != readings { problems.append("\(report.id) has \(row.readings) readings, not \(readings)") }
-            if !readers.progress[place].payloads.contains(row.raw) {
+            if row.readings != readings {
+                problems.append("\(report.id) has \(row.readings) readings, not \(readings)")
+            }
+            if !progress.payloads.contains(row.raw) {
                 problems.append("\(report.id) was stored with other bytes than were sent: \(row.raw)")
             }
         }
@@ -129,8 +133,7 @@ struct Ledger {
     }
 
     private func refusals() throws -> [Refusal] {
-        let marks = Dictionary(
-            readers.reports.compactMap { report in report.mark.map { ($0, report) } }, uniquingKeysWith: { first, _ in first })
+        let marks = Set(readers.reports.compactMap(\.mark))
         return try stack.query(
             """
             SELECT device, report_id, reason, times_seen, topic,
@@ -140,7 +143,7 @@ struct Ledger {
             """
         ).compactMap { row in
             guard row.count == 7 else { return nil }
-            let mark = row[6].split { " {},\"".contains($0) }.map(String.init).first { marks[$0] != nil }
+            let mark = row[6].split { " {},\"".contains($0) }.map(String.init).first { marks.contains($0) }
             return Refusal(
                 key: mark != nil || row[1].isEmpty ? nil : Key(device: row[0], id: row[1]), mark: mark ?? "",
                 reason: row[2], timesSeen: Int(row[3]) ?? 0, topic: row[4], receivedAt: row[5], payload: row[6])
@@ -152,7 +155,7 @@ struct Ledger {
         var problems: [String] = []
         let rows = Dictionary(grouping: try refusals()) { RefusalKey(key: $0.key, mark: $0.mark, reason: $0.reason) }
         var expected: Set<RefusalKey> = []
-        for (place, report) in readers.reports.enumerated() where readers.progress[place].sent > 0 {
+        for (report, progress) in zip(readers.reports, readers.progress) where progress.sent > 0 {
             let reasons: [String]
             switch report.fate {
             case .stored(_, let refused): reasons = refused
@@ -165,7 +168,8 @@ struct Ledger {
                 expected.insert(key)
                 if !variants.contains(found.count) { problems.append("\(report.id) \(reason): \(found.count) rows") }
                 if !report.fate.isQuarantined, found.contains(where: { $0.timesSeen != 1 }) {
-                    problems.append("\(report.id) was stored once, its \(reason) counted \(found.map(\.timesSeen)) times")
+                    let times = found.map(\.timesSeen)
+                    problems.append("\(report.id) was stored once, its \(reason) counted \(times) times")
                 }
                 if found.contains(where: { $0.timesSeen < 1 }) { problems.append("\(report.id) \(reason): never seen") }
             }
@@ -179,8 +183,7 @@ struct Ledger {
     private func checkReceipts() -> [String] {
         var problems: [String] = []
         let contradicted = Set(readers.reports.compactMap { $0.contradicts == nil ? nil : $0.id })
-        for (place, progress) in readers.progress.enumerated() {
-            let report = readers.reports[place]
+        for (report, progress) in zip(readers.reports, readers.progress) {
             for receipt in progress.receipts where report.contradicts == nil {
                 let isConflict = receipt.reason == "conflict" && contradicted.contains(report.id)
                 let isTrue =
@@ -277,9 +280,10 @@ struct Ledger {
     private func checkDeliveries(of alerts: [Alert]) throws -> [String] {
         var problems: [String] = []
         func unsent() throws -> [[String]] {
-            try stack.query("SELECT alert_id, channel, state, last_error FROM homeward.v_delivery WHERE state <> 'sent'")
+            try stack.query(
+                "SELECT alert_id, channel, state, last_error FROM homeward.v_delivery WHERE state <> 'sent'")
         }
-        if try !eventually(within: .seconds(90), { try unsent().isEmpty }) {
+        if try !eventually(within: .seconds(60), every: .milliseconds(100), { try unsent().isEmpty }) {
             problems.append("never sent: \(try unsent())")
         }
         let recorded = Dictionary(
