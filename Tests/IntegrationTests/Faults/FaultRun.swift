@@ -26,7 +26,7 @@ struct FaultRun {
         // of a receipt until the ledger has been looked at: the readers' patience would hide what the daemon lost.
         let readers = HomeReaders(
             port: faulty.stack.broker.port, reports: ward.reports,
-            patience: schedule.mayLoseAcknowledged ? .seconds(2) : nil)
+            patience: schedule.mayLoseAcknowledged ? .seconds(5) : nil)
         defer {
             readers.stop()
             scraper.stop()
