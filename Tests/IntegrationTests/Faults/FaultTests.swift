@@ -17,17 +17,16 @@ import Testing
     func `nothing is lost, nothing doubled, nobody untold, whatever fails`(seed: UInt64) throws {
         let schedule = FaultSchedule(
             seed: seed, seconds: NothingLostTests.setting("HOMEWARD_FAULT_SECONDS", default: 12))
-        print(schedule)
-        let outcome = try FaultRun(
-            schedule: schedule, rate: NothingLostTests.setting("HOMEWARD_FAULT_RATE", default: 60)
-        ).run()
+        let rate = NothingLostTests.setting("HOMEWARD_FAULT_RATE", default: 60)
+        print("\(schedule)\n  \(rate) reports a second (HOMEWARD_FAULT_RATE=\(rate))")
+        let outcome = try FaultRun(schedule: schedule, rate: rate).run()
         print(outcome.summary)
         for notice in outcome.notices { print("not done: \(notice)") }
         guard !outcome.problems.isEmpty else { return }
         let shown = outcome.problems.prefix(40).joined(separator: "\n")
         Issue.record(
             """
-            \(outcome.problems.count) problems under
+            \(outcome.problems.count) problems at \(rate) reports a second under
             \(schedule)
             \(shown)
             the daemon's last lines:
