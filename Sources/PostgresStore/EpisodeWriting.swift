@@ -55,8 +55,9 @@ enum EpisodeWriting {
         var calls: [(statement: Statement, parameters: PostgresParameters)] = []
         let opened = changes.filter(\.isNew)
         let changed = changes.filter { !$0.isNew }
-        if !opened.isEmpty { calls.append((insertAlerts, alertParameters(opened))) }
+        // First what ended: its subject may have opened the next alert of the same rule within this very batch.
         if !changed.isEmpty { calls.append((updateAlerts, alertParameters(changed))) }
+        if !opened.isEmpty { calls.append((insertAlerts, alertParameters(opened))) }
         let events = changes.flatMap(\.events)
         if !events.isEmpty { calls.append((insertEvents, eventParameters(events))) }
         return calls
