@@ -8,7 +8,7 @@ final class FaultStack {
     let hook: WebhookCatcher
     private let brokerLink: FaultProxy
     private let databaseLink: FaultProxy
-    private let disk: TinyDisk?
+    private var disk: TinyDisk?
     private let clock: FaultyClock?
     /// Processes that ran under the clock, each of which leaves something behind.
     private var clocked: [pid_t] = []
@@ -47,6 +47,8 @@ final class FaultStack {
         brokerLink.stop()
         databaseLink.stop()
         clock?.remove(after: clocked)
+        // Before the stack removes the directory that it is mounted in.
+        disk = nil
     }
 
     func startDaemon() throws {
