@@ -25,8 +25,8 @@ struct Daemon {
     private let instruments: PipelineInstruments
     private let pipeline: Pipeline
     private let dispatcher: Dispatcher
-    /// Tells of reds while PostgreSQL is away.
-    private let outageDispatcher: Dispatcher
+    /// Tells of reds while PostgreSQL is away; nil where the spool is switched off.
+    private let outageDispatcher: Dispatcher?
     private let probe: DatabaseProbe
     private let notification = ServiceNotification()
 
@@ -48,14 +48,15 @@ struct Daemon {
             // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
             return RegistryBuilder(packs: packs).build(entries, version: version).registry
         }
-        let spool = state.spool
-        // What waits there has been received, and has not ended.
-        instruments.reportsReceived.add(spool.reportsAtOpening)
-        let level = spool.level
-        instruments.spoolBytes.observe { Double(level.bytes) }
-        let standby = OutageStandby(
-            spool: spool, deliveries: state.deliveries, snapshots: snapshots, packs: packs,
-            logger: Logger(label: "pipeline"))
+        let standby = state.outage.map { outage in
+            // What waits there has been received, and has not ended.
+            instruments.reportsReceived.add(outage.spool.reportsAtOpening)
+            let level = outage.spool.level
+            instruments.spoolBytes.observe { Double(level.bytes) }
+            return OutageStandby(
+                spool: outage.spool, deliveries: outage.deliveries, snapshots: snapshots, packs: packs,
+                logger: Logger(label: "pipeline"))
+        }
         pipeline = try Pipeline(
             broker: loaded.broker, filters: loaded.topicFilters, store: store, standby: standby,
             durable: .microseconds(configuration.deadlines.durable.microseconds), packs: packs,
@@ -65,9 +66,11 @@ struct Daemon {
             caFile: configuration.delivery.webhook?.caFile, deadline: configuration.deadlines.delivery)
         dispatcher = try Dispatcher(
             queue: queue, webhook: webhook, instruments: instruments, logger: Logger(label: "delivery"))
-        outageDispatcher = try Dispatcher(
-            queue: state.deliveries, webhook: webhook, instruments: instruments,
-            logger: Logger(label: "outage-delivery"))
+        outageDispatcher = try state.outage.map { outage in
+            try Dispatcher(
+                queue: outage.deliveries, webhook: webhook, instruments: instruments,
+                logger: Logger(label: "outage-delivery"))
+        }
         probe = DatabaseProbe(loaded.database, logger: Logger(label: "database"))
         self.instruments = instruments
         observe()
@@ -90,10 +93,8 @@ struct Daemon {
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
         // Services stop in the reverse order of this list.
         let services: [any Service] =
-            http + [
-                probe, DispatcherService(dispatcher: dispatcher), DispatcherService(dispatcher: outageDispatcher),
-                pipeline, watchdog, reload,
-            ]
+            http + [probe] + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
+            + [pipeline, watchdog, reload]
         var configuration = ServiceGroupConfiguration(
             services: services.map {
                 .init(

@@ -75,10 +75,10 @@ final class OutageStandby: Standby {
         store.note(memory)
     }
 
+    var isRefreshDue: Bool { linux_monotonic_nanoseconds() >= nextRefresh }
+
     func refresh(from database: any CommitStore) throws(StoreFailure) {
-        let now = linux_monotonic_nanoseconds()
-        guard now >= nextRefresh else { return }
-        nextRefresh = now + Self.refreshInterval
+        nextRefresh = linux_monotonic_nanoseconds() + Self.refreshInterval
         _ = try database.begin()
         store.replaceOpenEpisodes(try database.everyOpenEpisode())
         try database.commit()

@@ -37,11 +37,11 @@ struct Pipeline: Service {
     struct StoreBox: @unchecked Sendable, ~Copyable {
         // Handed over once, before the thread starts; never touched by two threads.
         let store: any CommitStore
-        let standby: any Standby
+        let standby: (any Standby)?
     }
 
     init(
-        broker: BrokerSettings, filters: [String], store: any CommitStore, standby: any Standby, durable: Duration,
+        broker: BrokerSettings, filters: [String], store: any CommitStore, standby: (any Standby)?, durable: Duration,
         packs: PackLibrary, crashGuard: CrashGuard?, commit: CommitControl, instruments: PipelineInstruments,
         logger: Logger
     ) throws {

@@ -9,8 +9,13 @@ import Spool
 struct StateDirectory {
     let path: String
     let crashGuard: CrashGuard
-    let spool: DiskSpool
-    let deliveries: OutageDeliveries
+    /// Nil where the spool is switched off: the broker then keeps what PostgreSQL doesn't take.
+    let outage: Outage?
+
+    struct Outage {
+        let spool: DiskSpool
+        let deliveries: OutageDeliveries
+    }
 
     struct Unusable: Error, CustomStringConvertible {
         var path: String
@@ -26,10 +31,14 @@ struct StateDirectory {
         } catch {
             throw Unusable(path: path, reason: "the directory can't be made")
         }
-        // First: it holds the lock that keeps a second daemon out of everything else.
-        let key = try configuration.keyFile.map { file throws(SpoolUnavailable) in try SpoolKey.read(path: file) }
-        spool = try DiskSpool(directory: path, quota: Int(clamping: configuration.quota), key: key)
-        deliveries = try OutageDeliveries(directory: path)
+        if configuration.quota > 0 {
+            let key = try configuration.keyFile.map { file throws(SpoolUnavailable) in try SpoolKey.read(path: file) }
+            // First: it holds the lock that keeps a second daemon out of everything else.
+            let spool = try DiskSpool(directory: path, quota: Int(clamping: configuration.quota), key: key)
+            outage = Outage(spool: spool, deliveries: try OutageDeliveries(directory: path))
+        } else {
+            outage = nil
+        }
         switch CrashGuard.open(path: path + "/crash-guard") {
         case .success(let opened): crashGuard = opened
         case .failure(let error):

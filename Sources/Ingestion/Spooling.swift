@@ -187,9 +187,13 @@ extension CommitStage {
             if spooling.isActive { return }
         }
         commitNews()
-        guard !spooling.isActive else { return }
+        guard !spooling.isActive, standby.isRefreshDue else { return }
         do throws(StoreFailure) {
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)
+            // Reads the registry if it has moved: the next outage must find it, also when no report came.
+            var none: [Candidate] = []
+            let report = try processor.commit(&none, to: store, recording: standby.ledger)
+            standby.note(report.memory, registry: processor.registry)
             try standby.refresh(from: store)
         } catch {
             store.rollback()

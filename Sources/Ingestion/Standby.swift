@@ -13,7 +13,9 @@ public protocol Standby: AnyObject {
     func tell(_ changes: [EpisodeChange], registry: Registry)
     /// After each transaction of PostgreSQL's: what the memory must know of it.
     func note(_ memory: JudgingMemory, registry: Registry)
-    /// Now and then while PostgreSQL is there: what people have done to open alerts since. Cheap when it is too early.
+    /// It is time for `refresh`, and for a look at whether the registry has moved.
+    var isRefreshDue: Bool { get }
+    /// While PostgreSQL is there: what people have done to open alerts since.
     func refresh(from store: any CommitStore) throws(StoreFailure)
     /// The spool is empty and what was told is recorded: PostgreSQL's word stands.
     func endOutage()

@@ -138,6 +138,7 @@ final class TestStandby: Standby, @unchecked Sendable {
     var ledger: any OutageLedger { testLedger }
     func tell(_ changes: [EpisodeChange], registry: Registry) { told.withLock { $0 += changes } }
     func note(_ memory: JudgingMemory, registry: Registry) {}
+    var isRefreshDue: Bool { false }
     func refresh(from store: any CommitStore) throws(StoreFailure) {}
     func endOutage() { outagesEnded.add(1, ordering: .releasing) }
     func close() {}
