@@ -30,6 +30,8 @@ public struct BatchProcessor {
         /// Opened, worsened or reopened.
         public var notifying: [EpisodeChange] = []
         public var wroteOutbox = false
+        /// Messages of reds that are rows of the outbox now, and have yet to be sent.
+        public var redNotices: [OutageNotice] = []
         /// Alerts of an outage that this batch recorded and handed over, each with the alert that it is part of, which is
         /// nearly always itself.
         public var recordedAlerts: [AlertAlias] = []
@@ -46,7 +48,7 @@ public struct BatchProcessor {
     private var waiting: [Finding] = []
     private let packs: PackLibrary
     private let options: Options
-    private let crashGuard: CrashGuard?
+    let crashGuard: CrashGuard?
 
     public init(packs: PackLibrary, options: Options = Options(), crashGuard: CrashGuard? = nil) {
         plans = PlanCache(packs: packs)
@@ -302,6 +304,7 @@ public struct BatchProcessor {
         var report = draft.report
         report.notifying = draft.rows.episodes.filter { $0.events.contains { $0.transition.notifies } }
         report.wroteOutbox = !draft.rows.outbox.isEmpty || !draft.rows.madeDeliveries.isEmpty
+        report.redNotices = draft.redNotices
         report.memory = JudgingMemory(
             episodes: draft.rows.episodes, histories: draft.histories, reports: draft.rows.reports)
         return report
