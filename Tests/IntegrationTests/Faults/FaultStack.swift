@@ -66,6 +66,15 @@ final class FaultStack {
         guard stack.isReady() else { throw Stack.Failure(description: "not ready: \(stack.log.suffix(2000))") }
     }
 
+    /// Ready, and it has put on disk what it must know of registry and open alerts in an outage.
+    func startPreparedDaemon() throws {
+        try startReadyDaemon()
+        let snapshot = stack.spool.appending(path: "state.snapshot").path
+        guard eventually({ FileManager.default.fileExists(atPath: snapshot) }) else {
+            throw Stack.Failure(description: "no snapshot: \(stack.log.suffix(2000))")
+        }
+    }
+
     /// Does it, and returns what undoes it.
     func inflict(_ fault: Fault) throws -> () throws -> Void {
         switch fault {

@@ -8,7 +8,7 @@ extension FaultSuite {
         @Test func `damage in the spool costs what is damaged alone, and somebody is told at once`() throws {
             let faulty = try FaultStack(registry: FaultWard.registryWithAdministrator)
             defer { try? faulty.heal() }
-            try faulty.startReadyDaemon()
+            try faulty.startPreparedDaemon()
             let readers = Self.readers(of: faulty, usual: 30, padding: 4000)
             defer { readers.stop() }
             let bringBack = try faulty.inflict(.databaseKilled)
@@ -45,6 +45,8 @@ extension FaultSuite {
             let summary = try #require(TestReader.member("summary", of: message))
             #expect(summary.contains(segment.path + ".corrupt"))
             // Its reader has had no receipt, has kept it and sends it again.
+            readers.lose(patience: .seconds(1))
+            #expect(eventually(within: .seconds(60)) { readers.progress[16].isStored })
             try faulty.expectSettled(readers)
             #expect(FileManager.default.fileExists(atPath: segment.path + ".corrupt"))
         }
@@ -55,7 +57,7 @@ extension FaultSuite {
             let quota = 16 << 20
             try faulty.stack.configure(
                 "directory: \(faulty.stack.spool.path) ", as: "directory: \(faulty.stack.spool.path), quota: 16MiB ")
-            try faulty.startReadyDaemon()
+            try faulty.startPreparedDaemon()
             // 265 of these stay below 95 % of the quota, a 266th passes that.
             let readers = Self.readers(of: faulty, usual: 300, padding: 59_800)
             defer { readers.stop() }
@@ -96,7 +98,7 @@ extension FaultSuite {
         func `SIGTERM in an outage ends with 0 and loses nothing`(fault: Fault) throws {
             let faulty = try FaultStack()
             defer { try? faulty.heal() }
-            try faulty.startReadyDaemon()
+            try faulty.startPreparedDaemon()
             let readers = Self.readers(of: faulty, usual: 40, padding: 0)
             defer { readers.stop() }
             let bringBack = try faulty.inflict(fault)
@@ -121,7 +123,7 @@ extension FaultSuite {
             try faulty.stack.configure(
                 "directory: \(faulty.stack.spool.path) ",
                 as: "directory: \(faulty.stack.spool.path), key_file: \(key.path) ")
-            try faulty.startReadyDaemon()
+            try faulty.startPreparedDaemon()
             let readers = Self.readers(of: faulty, usual: 20, padding: 100)
             defer { readers.stop() }
             let bringBack = try faulty.inflict(.databaseKilled)
