@@ -20,6 +20,8 @@ struct Statement {
     let configuration: DatabaseConfiguration
     var prepared: Set<String> = []
     private var deadline: Int64 = 0
+    /// Of the URL's hosts, since they answered nothing; they are tried last.
+    private var hostsPassedOver = 0
 
     /// Not connected yet.
     init(_ configuration: DatabaseConfiguration) {
@@ -70,11 +72,31 @@ struct Statement {
 
     /// Connects unless connected, within the call's deadline. Host names are resolved by the C library, which keeps
     /// its own time; give an address (`hostaddr`) where that matters.
+    ///
+    /// libpq passes over a host of several that refuses or takes no writes, but waits for one that answers nothing for
+    /// as long as we do. So each has its share of the time, and the next connect begins with the one after it.
     mutating func connect() throws(StoreFailure) {
         if isConnected { return }
         close()
-        try checkNoPassword()
-        unsafe handle = startConnecting()
+        let hosts = try readHosts()
+        let end = deadline
+        defer { deadline = end }
+        for waiting in stride(from: hosts.count, to: 0, by: -1) {
+            let now = linux_monotonic_nanoseconds()
+            if waiting > 1, end > now { deadline = now + (end - now) / Int64(waiting) }
+            do throws(StoreFailure) {
+                return try connect(to: hosts)
+            } catch {
+                guard linux_monotonic_nanoseconds() >= deadline else { throw error }
+                hostsPassedOver = (hostsPassedOver + 1) % hosts.count
+                if waiting == 1 { throw error }
+                deadline = end
+            }
+        }
+    }
+
+    private mutating func connect(to hosts: Hosts) throws(StoreFailure) {
+        unsafe handle = startConnecting(hosts)
         guard unsafe handle != nil else { throw failure("connecting: out of memory") }
         guard unsafe PQstatus(handle) != CONNECTION_BAD else { throw connectFailure() }
         // The only way to the SQLSTATE of a refused connect is the verbose message.
@@ -94,24 +116,49 @@ struct Statement {
         _ = unsafe PQsetNoticeProcessor(handle, { _, _ in }, nil)
     }
 
+    /// `host`, `hostaddr` and `port` of the URL, each a list where there are several hosts.
+    private struct Hosts {
+        var lists: [(keyword: String, values: [String])] = []
+
+        var count: Int { max(1, lists.filter { $0.keyword != "port" }.map(\.values.count).max() ?? 1) }
+
+        /// One port is every host's.
+        func beginning(with place: Int) -> [(keyword: String, value: String)] {
+            guard place > 0 else { return [] }
+            return lists.map { keyword, values in
+                let first = place % values.count
+                return (keyword, (values[first...] + values[..<first]).joined(separator: ","))
+            }
+        }
+    }
+
     /// A password in the URL would end up in process lists and configuration backups.
-    private func checkNoPassword() throws(StoreFailure) {
+    private func readHosts() throws(StoreFailure) -> Hosts {
         var message: UnsafeMutablePointer<CChar>?
         guard let options = unsafe PQconninfoParse(configuration.url, &message) else {
             unsafe PQfreemem(message)
             throw StoreFailure(kind: .misconfigured, message: "database.url is not a PostgreSQL URI or conninfo string")
         }
         defer { unsafe PQconninfoFree(options) }
+        var hosts = Hosts()
         var option = unsafe options
-        while let keyword = unsafe option.pointee.keyword {
-            if unsafe strcmp(keyword, "password") == 0, unsafe option.pointee.val != nil {
-                throw StoreFailure(kind: .misconfigured, message: "database.url holds a password; use password_file")
+        while let keyword = unsafe option.pointee.keyword.map({ unsafe String(cString: $0) }) {
+            if let value = unsafe option.pointee.val.map({ unsafe String(cString: $0) }) {
+                if keyword == "password" {
+                    throw StoreFailure(
+                        kind: .misconfigured, message: "database.url holds a password; use password_file")
+                }
+                if ["host", "hostaddr", "port"].contains(keyword) {
+                    let values = value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+                    hosts.lists.append((keyword, values))
+                }
             }
             unsafe option += 1
         }
+        return hosts
     }
 
-    private func startConnecting() -> OpaquePointer? {
+    private func startConnecting(_ hosts: Hosts) -> OpaquePointer? {
         // Later keywords win; those before `dbname` are defaults that the URL may change.
         var settings: [(keyword: String, value: String)] = [
             ("connect_timeout", "2"), ("tcp_user_timeout", "2000"), ("keepalives", "1"), ("keepalives_idle", "5"),
@@ -125,6 +172,7 @@ struct Statement {
             ("client_encoding", "UTF8"),
         ]
         if let password = configuration.password { settings.append(("password", password)) }
+        settings += hosts.beginning(with: hostsPassedOver)
         var keywords: [UnsafePointer<CChar>?] = unsafe settings.map { unsafe UnsafePointer(strdup($0.keyword)) }
         var values: [UnsafePointer<CChar>?] = unsafe settings.map { unsafe UnsafePointer(strdup($0.value)) }
         unsafe keywords.append(nil)
