@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension FaultSuite {
-    @Suite struct BrokerFaultTests {
+    @Suite struct BrokerFailureTests {
         @Test func `a broker that lost our session is told of, and the stream goes on`() throws {
             let faulty = try FaultStack(registry: FaultWard.registryWithAdministrator)
             defer { try? faulty.heal() }

@@ -4,7 +4,7 @@ import Testing
 
 extension FaultSuite {
     /// What happens to the spool while it holds reports.
-    @Suite struct SpoolFaultTests {
+    @Suite struct SpoolFailureTests {
         @Test func `damage in the spool costs what is damaged alone, and somebody is told at once`() throws {
             let faulty = try FaultStack(registry: FaultWard.registryWithAdministrator)
             defer { try? faulty.heal() }

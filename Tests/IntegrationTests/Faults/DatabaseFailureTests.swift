@@ -4,7 +4,7 @@ import Testing
 
 extension FaultSuite {
     /// Ways in which PostgreSQL fails that the seeds don't draw.
-    @Suite struct DatabaseFaultTests {
+    @Suite struct DatabaseFailureTests {
         @Test func `another client that takes every connection costs nothing`() throws {
             let cluster = try SecondServer.cluster.get()
             let faulty = try FaultStack(cluster: cluster)
