@@ -1,3 +1,4 @@
+import Clinical
 import Foundation
 import Ingestion
 import PostgresStore
@@ -22,7 +23,7 @@ extension PostgresStoreSuite {
             let configuration = DatabaseConfiguration(
                 url: url.replacing("SILENT", with: "\(silent.port)")
                     .replacing("PORT", with: "\(database.cluster.port)").replacing("NAME", with: database.name),
-                deadline: .seconds(6))
+                deadline: .seconds(3))
             let store = database.store(configuration)
             try store.store([report(key())])
             // The next connect begins with the one that answered.
