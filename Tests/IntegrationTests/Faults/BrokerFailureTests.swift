@@ -39,6 +39,28 @@ extension FaultSuite {
             try faulty.expectSettled(readers)
         }
 
+        @Test func `a session that was lost while the daemon was down is told of too`() throws {
+            let faulty = try FaultStack(registry: FaultWard.registryWithAdministrator)
+            defer { try? faulty.heal() }
+            try faulty.startReadyDaemon()
+            #expect(faulty.stack.stopDaemon() == 0)
+            // With its session there is nothing to tell.
+            try faulty.startReadyDaemon()
+            #expect(faulty.stack.stopDaemon() == 0)
+            #expect(try faulty.stack.value("SELECT count(*) FROM homeward.v_alert") == "0")
+            faulty.stack.broker.stop()
+            try faulty.stack.broker.forgetSessions()
+            try faulty.stack.broker.start()
+            try faulty.startReadyDaemon()
+            #expect(
+                try eventually {
+                    try faulty.stack.query("SELECT rule, class, severity, state FROM homeward.v_alert")
+                        == [["lost-session", "technical", "amber", "open"]]
+                }, "\(faulty.stack.log.suffix(2000))")
+            #expect(eventually { faulty.told(of: "lost-session") != nil })
+            try faulty.stack.expectCountersAddUp()
+        }
+
         @Test func `a device that floods keeps nobody waiting, and all of it is stored`() throws {
             let flood = 6000
             let faulty = try FaultStack(registry: FaultWard.registryWithAdministrator)
