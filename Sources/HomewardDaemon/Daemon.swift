@@ -65,7 +65,11 @@ struct Daemon {
         pipeline = try Pipeline(
             broker: loaded.broker, filters: loaded.topicFilters, store: store, standby: standby,
             durable: .microseconds(configuration.deadlines.durable.microseconds), packs: packs,
-            crashGuard: state.crashGuard, commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
+            crashGuard: state.crashGuard,
+            session: BrokerSession(
+                directory: state.path, broker: "\(loaded.broker.host):\(loaded.broker.port)",
+                clientID: loaded.broker.clientID),
+            commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
         let webhook = WebhookChannel(
             publicURL: configuration.http.publicURL, secret: configuration.delivery.webhook?.secret,
             caFile: configuration.delivery.webhook?.caFile, deadline: configuration.deadlines.delivery)

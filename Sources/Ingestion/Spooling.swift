@@ -202,12 +202,17 @@ extension CommitStage {
             .spoolFull, .beyond(.red),
             "The spool takes no more reports (\(failure.kind.rawValue)): reading from the broker has stopped until "
                 + "PostgreSQL takes reports again.")
-        // There may be no batch that would carry it.
+        tellFindings(standby)
+    }
+
+    /// While the spool is filled there may be no batch that would carry what was found.
+    private mutating func tellFindings(_ standby: any Standby) {
+        guard spooling.isActive, spooling.processor.hasFindings else { return }
         do throws(StoreFailure) {
             var none: [Candidate] = []
             let report = try spooling.processor.commit(&none, to: standby.memory)
-            standby.tell(
-                report.notifying.filter { $0.episode.severity == .red }, registry: spooling.processor.registry)
+            let reds = report.notifying.filter { $0.episode.severity == .red }
+            if !reds.isEmpty { standby.tell(reds, registry: spooling.processor.registry) }
         } catch {
             complain(error)
         }
@@ -235,6 +240,7 @@ extension CommitStage {
         }
         for incident in standby.spool.takeIncidents() { tell(incident) }
         tellUnsent(standby)
+        tellFindings(standby)
         if spooling.isOwing {
             takeTurn(standby)
             finishOutage(standby)
