@@ -12,21 +12,24 @@ struct Statement {
 
 /// One libpq connection with one owner; ended in `deinit`. One thread at a time.
 ///
-/// libpq is never allowed to block: each call of a store sets one deadline for all that it does, every wait is a
-/// `poll` of ours up to it, and when it passes the socket is closed (`PQcancel` would hang on a stopped server).
+/// libpq is never allowed to block: it is given addresses, not names (but for those of a service file); each call of a
+/// store sets one deadline for all that it does, every wait is a `poll` of ours up to it, and when it passes the socket
+/// is closed (`PQcancel` would hang on a stopped server).
 /// https://www.postgresql.org/docs/15/libpq-async.html
 @safe struct PostgresConnection: ~Copyable {
     private(set) var handle: OpaquePointer?
     let configuration: DatabaseConfiguration
+    private let addressBook: AddressBook
     var prepared: Set<String> = []
     private var deadline: Int64 = 0
     /// Where the next attempt to connect begins, in the order of the URL; outlives `close()`.
     private var firstServer = 0
 
     /// Not connected yet.
-    init(_ configuration: DatabaseConfiguration) {
+    init(_ configuration: DatabaseConfiguration, addressBook: AddressBook = .shared) {
         unsafe handle = nil
         self.configuration = configuration
+        self.addressBook = addressBook
     }
 
     deinit {
@@ -76,7 +79,7 @@ struct Statement {
     mutating func connect() throws(StoreFailure) {
         if isConnected { return }
         close()
-        let servers = try ServerList(configuration.url)
+        let servers = try addressBook.addressed(ServerList(configuration.url), until: deadline)
         let end = deadline
         defer { deadline = end }
         var left = max(servers.servers.count, 1)
