@@ -60,6 +60,8 @@ public struct CommitStage {
     /// Works until the ring is finished or failed, or `control` says to give up. The body of the commit thread.
     public mutating func run(_ ring: consuming RingStage<Slot>) {
         resume()
+        // The registry is read at once: an outage that begins before the first report must find it.
+        betweenBatches()
         while true {
             switch ring.wait(milliseconds: untilNextTurn) {
             case .slots(let range):
