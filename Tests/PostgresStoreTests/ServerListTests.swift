@@ -1,4 +1,3 @@
-import CLinux
 import Clinical
 import Glibc
 import Ingestion
