@@ -291,7 +291,14 @@ struct Ledger {
                 ($0[0], Int($0[1]) ?? 0)
             }, uniquingKeysWith: { first, _ in first })
         let clinical = faulty.hook.arrivals.filter { TestReader.member("class", of: $0.body) == "clinical" }
-        let arrivals = Dictionary(grouping: clinical) { TestReader.member("alert", of: $0.body) ?? "" }
+        // An alert that was told of in an outage may turn out to be part of an older one.
+        let aliases = Dictionary(
+            try stack.query("SELECT alias, alert_id FROM homeward.alert_alias").map { ($0[0], $0[1]) },
+            uniquingKeysWith: { first, _ in first })
+        let arrivals = Dictionary(grouping: clinical) { arrival in
+            let id = TestReader.member("alert", of: arrival.body) ?? ""
+            return aliases[id] ?? id
+        }
         let known = Set(alerts.map(\.id))
         for id in arrivals.keys where !known.contains(id) { problems.append("told of an alert that is not: \(id)") }
         for alert in alerts {
