@@ -13,6 +13,8 @@ public struct BatchProcessor {
     public struct Options: Sendable {
         /// In a replay nobody acknowledges, so there a red too ends by its clear rule.
         public var redsEndInRange = false
+        /// Scores NEWS2 for every report with a parameter of it, alert or none, as `replay` prints it.
+        public var keepsScores = false
         public init() {}
     }
 
@@ -27,6 +29,8 @@ public struct BatchProcessor {
         /// Opened, worsened or reopened.
         public var notifying: [EpisodeChange] = []
         public var wroteOutbox = false
+        /// Empty unless `keepsScores`.
+        public var scores: [ReportKey: NEWS2Score] = [:]
         public init() {}
     }
 
@@ -34,6 +38,9 @@ public struct BatchProcessor {
     private var plans: PlanCache
     private var sequences: [Identifier: DeviceSequence] = [:]
     private var openSubjects: Set<Subject>?
+    /// The newest word on each patient's consciousness, the distant past where there is none. A NEWS2 score is never
+    /// complete without one, so that nearly no report must look for the readings that would complete it.
+    private var consciousness: [Identifier: Instant] = [:]
     private let options: Options
     private let crashGuard: CrashGuard?
 
@@ -50,6 +57,7 @@ public struct BatchProcessor {
     /// version, which every transaction reads.
     public mutating func forgetStoreState() {
         sequences.removeAll()
+        consciousness.removeAll()
         openSubjects = nil
     }
 
@@ -104,36 +112,40 @@ public struct BatchProcessor {
     }
 
     private mutating func judge(_ draft: inout Draft, in store: any CommitStore) throws(StoreFailure) {
-        for index in draft.accepted.indices {
-            draft.markSuspicions(at: index, plan: plans.plan(for: draft.accepted[index].patient, in: registry))
-        }
         // Oldest first, so that a window is filled in the order in which it was measured.
         draft.accepted.sort { $0.report.takenAt < $1.report.takenAt }
+        for accepted in draft.accepted where accepted.report.readings.contains(where: { $0.kind == .consciousness }) {
+            draft.consciousness[accepted.patient] = accepted.report.takenAt
+        }
         var needs: [Identifier: HistoryNeed] = [:]
         for accepted in draft.accepted {
             let plan = plans.plan(for: accepted.patient, in: registry)
-            guard let need = plan.historyNeeded(for: accepted.report) else { continue }
-            needs[accepted.patient] = needs[accepted.patient]?.union(need) ?? need
+            for need in [plan.historyNeeded(for: accepted.report), scoreNeed(accepted, plan, draft)] {
+                guard let need else { continue }
+                needs[accepted.patient] = needs[accepted.patient]?.union(need) ?? need
+            }
         }
         var histories = needs.isEmpty ? [:] : try store.history(of: needs)
+        noteConsciousness(in: histories, of: needs, in: &draft)
         // Patients for whom this very batch has opened something that a later report of it may end.
         var raised: Set<Identifier> = []
-        for accepted in draft.accepted {
-            let plan = plans.plan(for: accepted.patient, in: registry)
-            let hasOpenAlert =
-                raised.contains(accepted.patient) || openSubjects?.contains(.patient(accepted.patient)) ?? true
-            let findings = watched(accepted.message) {
-                Judging.findings(
-                    of: accepted, plan: plan, history: histories[accepted.patient] ?? PatientHistory(),
-                    hasOpenAlert: hasOpenAlert)
+        for index in draft.accepted.indices {
+            let patient = draft.accepted[index].patient
+            let plan = plans.plan(for: patient, in: registry)
+            let history = histories[patient] ?? PatientHistory()
+            draft.markSuspicions(at: index, plan: plan, history: history)
+            let accepted = draft.accepted[index]
+            let hasOpenAlert = raised.contains(patient) || openSubjects?.contains(.patient(patient)) ?? true
+            let judged = watched(accepted.message) {
+                Judging.judge(accepted, plan: plan, history: history, hasOpenAlert: hasOpenAlert)
             }
-            draft.findings += findings
-            if !findings.isEmpty { raised.insert(accepted.patient) }
-            if needs[accepted.patient] != nil {
-                accepted.report.readings.forEach {
-                    histories[accepted.patient, default: PatientHistory()].add(PastReading($0, of: accepted.report))
-                }
+            draft.findings += judged.findings
+            draft.note(judged, of: accepted)
+            if options.keepsScores {
+                draft.report.scores[accepted.report.key] = plan.news2Score(of: accepted.report, history: history)
             }
+            if !judged.findings.isEmpty { raised.insert(patient) }
+            if needs[patient] != nil { histories[patient, default: PatientHistory()].add(accepted.report) }
         }
         for refused in draft.refused {
             guard let device = registry.devices[refused.key.device],
@@ -146,6 +158,28 @@ public struct BatchProcessor {
                 Judging.unverifiedReds(of: refused, patient: patient, site: site, plan: plan)
             }
             draft.findings += findings
+        }
+    }
+
+    /// What a report lacks for its NEWS2 score, where that can matter: see `consciousness`.
+    private func scoreNeed(_ accepted: AcceptedReport, _ plan: Plan, _ draft: Draft) -> HistoryNeed? {
+        guard plan.usesNEWS2 || options.keepsScores, let need = plan.news2HistoryNeeded(for: accepted.report) else {
+            return nil
+        }
+        guard !options.keepsScores, need.kinds.contains(.consciousness) else { return need }
+        let known = [consciousness[accepted.patient], draft.consciousness[accepted.patient]].compactMap(\.self).max()
+        guard let known else { return need }
+        return known >= need.since ? need : nil
+    }
+
+    /// What was looked for is known from now on, found or not.
+    private func noteConsciousness(
+        in histories: [Identifier: PatientHistory], of needs: [Identifier: HistoryNeed], in draft: inout Draft
+    ) {
+        for (patient, need) in needs where need.kinds.contains(.consciousness) {
+            let found = histories[patient]?.readings.last { $0.kind == .consciousness }?.takenAt
+            draft.consciousness[patient] = max(
+                draft.consciousness[patient] ?? Instant(microseconds: .min), found ?? Instant(microseconds: .min))
         }
     }
 
@@ -208,7 +242,11 @@ public struct BatchProcessor {
         var open = openSubjects ?? []
         open.subtract(draft.lockedSubjects)
         open.formUnion(draft.stillOpen)
-        for index in draft.repeatsAsked { batch[index].outcome.repeatAfterMinutes = Draft.repeatAfterMinutes }
+        for (patient, instant) in draft.consciousness {
+            consciousness[patient] = max(consciousness[patient] ?? instant, instant)
+        }
+        for (index, advice) in draft.advice { batch[index].outcome.advice = advice }
+        for (index, minutes) in draft.repeatsAsked { batch[index].outcome.repeatAfterMinutes = minutes }
         for change in draft.rows.episodes where change.episode.state != .resolved {
             open.insert(change.episode.subject)
         }
@@ -234,19 +272,5 @@ struct PlanCache {
         let plan = plans.plan(for: registry.patients[patient]?.profile ?? PatientProfile())
         byPatient[patient] = plan
         return plan
-    }
-}
-
-extension HistoryNeed {
-    func union(_ other: HistoryNeed) -> HistoryNeed {
-        HistoryNeed(kinds: kinds.union(other.kinds), since: min(since, other.since))
-    }
-}
-
-extension PastReading {
-    init(_ reading: Reading, of report: JudgedReport) {
-        self.init(
-            key: report.key, index: reading.index, kind: reading.kind, value: reading.value,
-            sentValue: reading.sentValue, sentUnit: reading.sentUnit, flags: reading.flags, takenAt: report.takenAt)
     }
 }

@@ -105,7 +105,8 @@ extension Slot {
                 id: id, outcome: .stored, reason: nil,
                 refused: outcome.refused.map {
                     Receipt.Refused(reading: $0.index, kind: $0.kind, reason: $0.reason)
-                }, repeatAfterMinutes: outcome.repeatAfterMinutes, receivedAt: message.receivedAt)
+                }, repeatAfterMinutes: outcome.repeatAfterMinutes, advice: outcome.advice,
+                receivedAt: message.receivedAt)
         case .duplicate:
             return Receipt(id: id, outcome: .duplicate, receivedAt: message.receivedAt)
         case .quarantined(let reason):
