@@ -30,14 +30,18 @@ enum PackDocument {
                 reader.report("stands only in \(PackLibrary.everybody).yaml", at: "news2_window")
             }
             if window > .hours(24) { reader.report("is 24h at most", at: "news2_window") }
-            let bands = reader.required("bands", .list(of: band(pack: code, advice: advice)))
+            let bands = reader.required("bands", .list(of: PackCoverage.placed(band(pack: code, advice: advice))))
             let rules = reader.optional("rules", .list(of: RuleDocument.value(advice: advice))) ?? []
             for (place, rule) in rules.enumerated() where rules[..<place].contains(where: { $0.name == rule.name }) {
                 reader.report("\(rule.name) stands here twice", at: "rules")
             }
+            if let bands {
+                let context = reader.context(of: "bands")
+                PackCoverage.check(bands, isEverybody: code == PackLibrary.everybody, context)
+            }
             guard let title, let bands else { return nil }
             return ProtocolPack(
-                code: code, title: title, contentHash: hash, isEnabled: enabled, bands: checkTwins(bands, reader),
+                code: code, title: title, contentHash: hash, isEnabled: enabled, bands: bands.map(\.value),
                 rules: rules, news2Window: window)
         }
     }
@@ -57,17 +61,6 @@ enum PackDocument {
             }
             return advice
         }
-    }
-
-    /// Two bands for one side and the same patients: which of them counts would be anybody's guess.
-    private static func checkTwins(_ bands: [Band], _ reader: MappingReader) -> [Band] {
-        for (place, band) in bands.enumerated() {
-            let isTwin = bands[..<place].contains {
-                $0.kind == band.kind && $0.side == band.side && $0.applicability == band.applicability
-            }
-            if isTwin { reader.report("\(Band.rule(band.kind, band.side)) stands here twice", at: "bands") }
-        }
-        return bands
     }
 
     private static func band(pack: String, advice: [String: Advice]) -> DocumentValue<Band> {

@@ -24,12 +24,14 @@ enum RuleDocument {
             let defaults = LimitDefaults(
                 unit: nil, source: reader.optional("source", .text),
                 isProposal: reader.optional("proposal", .boolean) ?? false, advice: advice)
-            var levels: [RuleLevel] = []
+            var placed: [PackCoverage.Placed<RuleLevel>] = []
             for severity in [Severity.red, .amber] {
-                levels += reader.optional(severity.rawValue, self.levels(severity, defaults)) ?? []
+                placed += reader.optional(severity.rawValue, self.levels(severity, defaults)) ?? []
             }
             if reader["red"] == nil, reader["amber"] == nil { reader.report("has neither red nor amber") }
+            let levels = placed.map(\.value)
             checkOrder(levels, reader)
+            PackCoverage.check(placed, rule: name ?? "it", reader.context)
             return name.map { Rule(name: $0, levels: levels, clearMargin: margin, worseBy: worseBy) }
         }
     }
@@ -45,8 +47,10 @@ enum RuleDocument {
         }
     }
 
-    private static func levels(_ severity: Severity, _ defaults: LimitDefaults) -> DocumentValue<[RuleLevel]> {
-        let single = level(severity, defaults)
+    private static func levels(_ severity: Severity, _ defaults: LimitDefaults) -> DocumentValue<
+        [PackCoverage.Placed<RuleLevel>]
+    > {
+        let single = PackCoverage.placed(level(severity, defaults))
         return DocumentValue { node, context in
             if case .list = node.content { return DocumentValue.list(of: single).read(node, context) }
             return single.read(node, context).map { [$0] }

@@ -6,6 +6,8 @@ struct Diary {
     /// 2026-11-23T08:15:00Z, a Monday; London is on GMT.
     static let monday = Instant(microseconds: 1_795_421_700_000_000)
 
+    private static let library = BuiltInPacks.library()
+
     struct Entry {
         var id: String
         var takenAt: Instant
@@ -21,7 +23,7 @@ struct Diary {
     init(_ conditions: [String] = [], _ change: (inout PatientProfile) -> Void = { _ in }) {
         var profile = PatientProfile(conditions: conditions)
         change(&profile)
-        plan = Plan(profile: profile, packs: BuiltInPacks.library())
+        plan = Plan(profile: profile, packs: Self.library)
     }
 
     /// Received two seconds after it was taken, whatever came meanwhile.
