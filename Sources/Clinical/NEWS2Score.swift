@@ -138,31 +138,55 @@ extension Plan {
     /// The score of what a report says, with the patient's latest readings of the window before it for what it does
     /// not. Nil for a report without any parameter. `history` may hold more than the window.
     public func news2Score(of report: JudgedReport, history: PatientHistory) -> NEWS2Score? {
+        let others = history.readings.filter { $0.key != report.key && NEWS2Parameter(kind: $0.kind) != nil }
+        return news2Score(of: report.key, at: report.takenAt, in: others + own(report))
+    }
+
+    /// The highest score that the report is part of: its own, or that of a later one which it completes because it came
+    /// late. Nil where none is complete.
+    func highestNEWS2Score(with report: JudgedReport, history: PatientHistory) -> NEWS2Score? {
+        let others = history.readings.filter { $0.key != report.key && NEWS2Parameter(kind: $0.kind) != nil }
+        let all = others + own(report)
+        var anchors: [ReportKey: Instant] = [report.key: report.takenAt]
+        for other in others where other.takenAt > report.takenAt && other.takenAt - report.takenAt <= news2Window {
+            anchors[other.key] = other.takenAt
+        }
+        var highest: NEWS2Score?
+        for (key, instant) in anchors {
+            guard let score = news2Score(of: key, at: instant, in: all), let total = score.total else { continue }
+            let isHigher = highest.map { (total, score.highestSingle) > ($0.total ?? 0, $0.highestSingle) } ?? true
+            // Its own of two that are as high, so that the order in which they are looked at does not matter.
+            let isEqual = highest.map { (total, score.highestSingle) == ($0.total ?? 0, $0.highestSingle) } ?? false
+            if isHigher || (isEqual && key == report.key) { highest = score }
+        }
+        return highest
+    }
+
+    /// What may complete a report's score, to be read from the store; nil where it has no parameter or has all.
+    public func news2HistoryNeeded(for report: JudgedReport) -> HistoryNeed? {
+        let parameters = Set(NEWS2Parameter.allCases.map(\.kind))
+        let there = parameters.intersection(report.readings.map(\.kind))
+        guard !there.isEmpty, there.count < parameters.count else { return nil }
+        return HistoryNeed(kinds: parameters, since: report.takenAt - news2Window)
+    }
+
+    private func own(_ report: JudgedReport) -> [PastReading] { report.readings.map { PastReading($0, of: report) } }
+
+    private func news2Score(of key: ReportKey, at instant: Instant, in readings: [PastReading]) -> NEWS2Score? {
         var chosen: [NEWS2Parameter: Candidate] = [:]
-        for reading in report.readings {
+        for reading in readings where reading.key == key {
             guard let parameter = NEWS2Parameter(kind: reading.kind) else { continue }
-            let candidate = Candidate(reading.value, flags: reading.flags, kind: reading.kind, at: report.takenAt)
-            choose(candidate, for: parameter, in: &chosen)
+            choose(Candidate(reading), for: parameter, in: &chosen)
         }
         guard !chosen.isEmpty else { return nil }
         let own = Set(chosen.keys)
-        for reading in history.readings where reading.key != report.key {
-            guard reading.takenAt <= report.takenAt, reading.takenAt >= report.takenAt - news2Window,
+        for reading in readings where reading.key != key {
+            guard reading.takenAt <= instant, reading.takenAt >= instant - news2Window,
                 let parameter = NEWS2Parameter(kind: reading.kind), !own.contains(parameter)
             else { continue }
-            let candidate = Candidate(reading.value, flags: reading.flags, kind: reading.kind, at: reading.takenAt)
-            choose(candidate, for: parameter, in: &chosen)
+            choose(Candidate(reading), for: parameter, in: &chosen)
         }
         return NEWS2Score(scale: news2Scale, values: chosen.mapValues(\.value))
-    }
-
-    /// What a report lacks for its score, to be read from the store; nil where it has no parameter or has all.
-    public func news2HistoryNeeded(for report: JudgedReport) -> HistoryNeed? {
-        var missing = Set(NEWS2Parameter.allCases.map(\.kind))
-        let all = missing.count
-        for reading in report.readings { missing.remove(reading.kind) }
-        guard missing.count < all, !missing.isEmpty else { return nil }
-        return HistoryNeed(kinds: missing, since: report.takenAt - news2Window)
     }
 
     private struct Candidate {
@@ -170,11 +194,12 @@ extension Plan {
         var takenAt: Instant
 
         /// What a meter could not measure counts as the end of what is plausible.
-        init(_ value: Double, flags: ReadingFlags, kind: Kind, at instant: Instant) {
-            self.value = value
-            takenAt = instant
-            if flags.contains(.outOfRangeLow) { self.value = kind.plausibility.refusedOutside.lowerBound }
-            if flags.contains(.outOfRangeHigh) { self.value = kind.plausibility.refusedOutside.upperBound }
+        init(_ reading: PastReading) {
+            value = reading.value
+            takenAt = reading.takenAt
+            let range = reading.kind.plausibility.refusedOutside
+            if reading.flags.contains(.outOfRangeLow) { value = range.lowerBound }
+            if reading.flags.contains(.outOfRangeHigh) { value = range.upperBound }
         }
     }
 

@@ -193,11 +193,14 @@ extension RuleCondition {
     var reach: Interval {
         switch self {
         case .change(_, _, _, let within), .count(_, _, _, let within): within
-        case .mean(_, _, _, let window): .days(Int64(window.days))
-        case .answers(_, _, let days): days > 1 ? .days(Int64(days)) : .hours(0)
+        case .mean(_, _, _, let window): Self.span(ofDays: window.days)
+        case .answers(_, _, let days): days > 1 ? Self.span(ofDays: days) : .hours(0)
         case .difference, .news2, .beyond: .hours(0)
         }
     }
+
+    /// Local days, one of which may have 25 hours.
+    private static func span(ofDays days: Int) -> Interval { .hours(Int64(days) * 24 + 1) }
 
     /// The kind whose reds an own `red: off` switches off; nil for what is no single kind.
     var ownKind: Kind? {

@@ -115,7 +115,7 @@ extension Plan {
             if rule.usesScore {
                 // Without a word on consciousness there is no total: nearly every report from a home ends here.
                 guard mayComplete(report, history) else { continue }
-                score = news2Score(of: report, history: history)
+                score = highestNEWS2Score(with: report, history: history)
             }
             let line = timeline ?? Timeline(report, plan: self, history: history)
             timeline = line

@@ -166,7 +166,8 @@ public struct BatchProcessor {
         guard plan.usesNEWS2 || options.keepsScores, let need = plan.news2HistoryNeeded(for: accepted.report) else {
             return nil
         }
-        guard !options.keepsScores, need.kinds.contains(.consciousness) else { return need }
+        let says = accepted.report.readings.contains { $0.kind == .consciousness }
+        if options.keepsScores || says { return need }
         let known = [consciousness[accepted.patient], draft.consciousness[accepted.patient]].compactMap(\.self).max()
         guard let known else { return need }
         return known >= need.since ? need : nil

@@ -138,7 +138,7 @@ import Testing
         let readings = all.enumerated().map { reading($1, $1 == .temperature ? 37 : 80, index: $0) }
         #expect(
             plan().news2HistoryNeeded(for: report("r", readings))
-                == HistoryNeed(kinds: [.consciousness], since: monday - .minutes(15)))
+                == HistoryNeed(kinds: Set(all + [.consciousness]), since: monday - .minutes(15)))
         #expect(plan().news2HistoryNeeded(for: report("r", readings + [code(0)])) == nil)
         #expect(plan().news2HistoryNeeded(for: report("r", [reading(.weight, 80)])) == nil)
     }
