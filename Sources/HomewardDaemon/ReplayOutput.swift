@@ -9,12 +9,12 @@ enum ReplayOutput {
     static func lines(number: Int, _ taken: Replayer.Taken) -> [String] {
         guard taken.outcome.disposition != .unanswered else { return [] }
         var lines = [outcome(number: number, taken)]
-        if let score = taken.news2 { lines.append(news2(number: number, taken, score)) }
         for change in taken.changes {
             for event in change.events where event.transition.notifies {
                 lines.append(alert(number: number, taken, change.episode, event))
             }
         }
+        if let score = taken.news2 { lines.append(news2(number: number, taken, score)) }
         return lines
     }
 

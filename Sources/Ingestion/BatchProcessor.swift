@@ -163,14 +163,13 @@ public struct BatchProcessor {
 
     /// What a report lacks for its NEWS2 score, where that can matter: see `consciousness`.
     private func scoreNeed(_ accepted: AcceptedReport, _ plan: Plan, _ draft: Draft) -> HistoryNeed? {
-        guard plan.usesNEWS2 || options.keepsScores, let need = plan.news2HistoryNeeded(for: accepted.report) else {
-            return nil
-        }
-        let says = accepted.report.readings.contains { $0.kind == .consciousness }
-        if options.keepsScores || says { return need }
+        guard plan.usesNEWS2 || options.keepsScores else { return nil }
+        let report = accepted.report
+        let says = report.readings.contains { $0.kind == .consciousness }
         let known = [consciousness[accepted.patient], draft.consciousness[accepted.patient]].compactMap(\.self).max()
-        guard let known else { return need }
-        return known >= need.since ? need : nil
+        // Nearly every report ends here: what it would be completed by is known not to be there.
+        if !options.keepsScores, !says, let known, known < report.takenAt - plan.news2Window { return nil }
+        return plan.news2HistoryNeeded(for: report)
     }
 
     /// What was looked for is known from now on, found or not.

@@ -211,6 +211,33 @@ import Testing
         #expect(outcome.evidence.measure == 150)
     }
 
+    /// Both nights on which the clocks of London change: the days are the patient's own, 25 and 23 hours long.
+    @Test(
+        arguments: [
+            // 22 October 2026, 00:00 in London; the clocks go back on the 25th at 01:00Z.
+            (1_792_623_600, 1),
+            // 26 March 2026, 00:00 in London; they go forward on the 29th at 01:00Z.
+            (1_774_483_200, -1),
+        ] as [(Int64, Int64)])
+    func homeMeanOverTheNightOfTheClocks(first: Int64, change: Int64) throws {
+        var diary = Diary(["hypertension"])
+        var last = Verdict()
+        for day in 0..<7 as Range<Int64> {
+            for (place, minutes) in [15, 30, 23 * 60 + 30, 23 * 60 + 45].enumerated() {
+                // After 01:00Z of the fourth day the wall clock is an hour behind, or ahead.
+                let isAfter = day > 3 || (day == 3 && place > 1)
+                let shift: Int64 = isAfter ? change * 3600 : 0
+                let seconds = first + day * 86_400 + Int64(minutes) * 60 + shift
+                let entry = Diary.Entry(
+                    id: "r\(day)-\(place)", takenAt: Instant(microseconds: 0) + .seconds(seconds),
+                    readings: [Diary.reading(.systolic, day == 0 ? 200 : 150)])
+                last = diary.take(entry)
+            }
+        }
+        let evidence = try #require(last.outcome("home-mean")).evidence
+        #expect(evidence.readingsMeant == 24 && evidence.daysMeant == 6 && evidence.measure == 150)
+    }
+
     @Test func irregularPulse() {
         func judged(_ flagged: [Bool]) -> Severity? {
             var diary = Diary(["hypertension"])
