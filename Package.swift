@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "Ingestion",
             dependencies: [
-                "RingBuffer", "Formats", "Alerting", "Clinical", "Registry", "Instruments", "CLinux",
+                "RingBuffer", "Formats", "Alerting", "Clinical", "Registry", "Instruments", "CLinux", "Cryptography",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -83,6 +83,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("migrations")],
+            swiftSettings: settings),
+        .target(
+            name: "Outage",
+            dependencies: [
+                "Ingestion", "Alerting", "Clinical", "Registry", "Documents", "Formats", "Cryptography", "CLinux",
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Spool",
+            dependencies: ["CLinux", "CSodium", "Ingestion", "Clinical", "Cryptography"],
             swiftSettings: settings),
         .target(
             name: "Delivery",
@@ -113,7 +123,8 @@ let package = Package(
             name: "HomewardDaemon",
             dependencies: [
                 "Alerting", "Clinical", "CLinux", "Cryptography", "Delivery", "Documents", "Formats", "Ingestion",
-                "Instruments", "MQTTClient", "PostgresStore", "Registry", "RingBuffer", "Simulation", "WebApp",
+                "Instruments", "MQTTClient", "Outage", "PostgresStore", "Registry", "RingBuffer", "Simulation", "Spool",
+                "WebApp",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
@@ -153,6 +164,7 @@ let package = Package(
             name: "IngestionTests",
             dependencies: [
                 "Ingestion", "TestSupport", "Alerting", "Clinical", "Formats", "Registry", "Instruments", "RingBuffer",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(
@@ -164,9 +176,17 @@ let package = Package(
         .testTarget(
             name: "PostgresStoreTests",
             dependencies: [
-                "PostgresStore", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
+                "PostgresStore", "Outage", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
             ],
             swiftSettings: settings),
+        .testTarget(
+            name: "OutageTests",
+            dependencies: [
+                "Outage", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents", "Formats",
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "SpoolTests", dependencies: ["Spool", "Ingestion", "Clinical", "CLinux"], swiftSettings: settings),
         .testTarget(
             name: "DeliveryTests",
             dependencies: [

@@ -54,6 +54,8 @@ http: { host: 127.0.0.1, port: $http_port, public_url: "http://127.0.0.1:$http_p
 metrics: { host: 127.0.0.1, port: $http_port }
 log: { level: warning }
 YAML
+    # The same without a spool: what it costs while PostgreSQL is there.
+    sed "s|directory: $work/spool|quota: 0, directory: $work/no-spool|" "$work/homeward.yaml" >"$work/no-spool.yaml"
     {
         echo 'sites: [ { code: bench, name: Benchmark } ]'
         echo 'patients:'
@@ -94,7 +96,7 @@ peak_of() { awk '/VmHWM/ { printf "%d", $2 / 1024 }' "/proc/$1/status"; }
 stored() { curl -s "http://127.0.0.1:$http_port/metrics" | awk '/^homeward_reports_stored_total / { print $2 }'; }
 
 serve() {
-    "$homeward" serve --config "$work/homeward.yaml" 2>>"$work/homeward.log" &
+    "$homeward" serve --config "$work/${1:-homeward}.yaml" 2>>"$work/homeward.log" &
     daemon=$!
     started+=("$daemon")
 }
@@ -109,16 +111,30 @@ open_sessions() {
     "$work/python/bin/python" deploy/benchmark/consumer.py "$broker_port" "$database_url" 0
 }
 
-run_homeward() {
+# Drains the queue with that configuration; $seconds and $cpu are what it took.
+drain() {
     local began
     began=$(now)
-    serve
+    serve "$1"
     until [ "$(stored)" = "$reports" ]; do sleep 0.05; done
-    homeward_seconds+=("$(since "$began")")
-    homeward_cpu+=("$(cpu_of "$daemon")")
-    homeward_peak+=("$(peak_of "$daemon")")
+    seconds=$(since "$began")
+    cpu=$(cpu_of "$daemon")
+    peak=$(peak_of "$daemon")
     kill -TERM "$daemon"
     wait "$daemon"
+}
+
+run_homeward() {
+    drain homeward
+    homeward_seconds+=("$seconds")
+    homeward_cpu+=("$cpu")
+    homeward_peak+=("$peak")
+}
+
+run_without_spool() {
+    drain no-spool
+    without_seconds+=("$seconds")
+    without_cpu+=("$cpu")
 }
 
 run_pipe() {
@@ -137,6 +153,15 @@ run_python() {
     python_seconds+=("$(since "$began")")
     python_cpu+=("$(sed 's/.*"cpu": \([0-9.]*\).*/\1/' <<<"$usage")")
     python_peak+=("$(sed 's/.*"peak_kib": \([0-9]*\).*/\1/' <<<"$usage" | awk '{ printf "%d", $1 / 1024 }')")
+}
+
+# What the last publication queued for those who are not measured by it.
+drop_queued() {
+    local session
+    for session in pipe reference; do
+        mosquitto_sub -h 127.0.0.1 -p "$broker_port" -V 5 -c -i "$session" -x 3600 -q 1 -D connect receive-maximum 2000 \
+            -t 'homeward/v1/+/+/report' -C "$reports" >/dev/null
+    done
 }
 
 median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
@@ -166,11 +191,13 @@ report() {
     printf '%-34s %10s %16s %10s\n' 'mosquitto_sub | psql COPY (lines)' "$p" - -
     printf '%-34s %10s %16s %10s\n' 'Python, paho and psycopg COPY' "$y" \
         "$(per_million "$(median "${python_cpu[@]}")")" "$(median "${python_peak[@]}")"
+    echo "with the spool it takes $(ratio "$h" "$(median "${without_seconds[@]}")") of the time and" \
+        "$(ratio "$(median "${homeward_cpu[@]}")" "$(median "${without_cpu[@]}")") of the CPU that it takes without"
     echo "homeward is $(ratio "$p" "$h") times as fast as the pipe, $(ratio "$y" "$h") times as fast as Python," \
         "at $(ratio "$(median "${homeward_cpu[@]}")" "$(median "${python_cpu[@]}")") of Python's CPU"
 }
 
-homeward_seconds=() homeward_cpu=() homeward_peak=() pipe_seconds=() python_seconds=() python_cpu=() python_peak=()
+homeward_seconds=() homeward_cpu=() homeward_peak=() without_seconds=() without_cpu=() pipe_seconds=() python_seconds=() python_cpu=() python_peak=()
 prepare
 say "ring and decoder"
 "$benchmarks" ring
@@ -182,7 +209,10 @@ for ((round = 1; round <= rounds; round++)); do
     run_homeward
     run_pipe
     run_python
-    echo "homeward ${homeward_seconds[-1]} s, pipe ${pipe_seconds[-1]} s, Python ${python_seconds[-1]} s"
+    publish "$round-again"
+    run_without_spool
+    drop_queued
+    echo "homeward ${homeward_seconds[-1]} s, without its spool ${without_seconds[-1]} s, pipe ${pipe_seconds[-1]} s, Python ${python_seconds[-1]} s"
 done
 report
 say "publish to receipt at 2,000 a second"

@@ -39,14 +39,22 @@ ring_under_thread_sanitizer() {
 
 ring_in_release() { HOMEWARD_ROOMS=RingBuffer swift test -c release --scratch-path .build-ring-release; }
 
+# The ordinary run has two short seeds.
+faults() {
+    HOMEWARD_FAULT_SEEDS=10 HOMEWARD_FAULT_SECONDS=15 swift test --skip-build --filter FaultTests
+}
+
 install_build_packages
 install_server_packages
+install_missing faketime
 step "format" format
 step "debug build" debug_build
 step "tests" tests
 if [ -z "$quick" ]; then
     step "ring under ThreadSanitizer" ring_under_thread_sanitizer
     step "ring, ten million records" ring_in_release
+    step "ring protocol model" deploy/verify-ring.sh
+    step "faults, ten seeds" faults
     step "fuzzing the report decoder" deploy/fuzz.sh 60
     step "release build" release_build
 fi

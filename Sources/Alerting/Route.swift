@@ -34,6 +34,65 @@ public struct Route: Sendable {
         return entries
     }
 
+    /// The outbox rows of one notifying transition while PostgreSQL is away: every step of the chain at once, since the
+    /// timers that escalate are rows there. Whoever stands in several steps is told once, under the lowest.
+    ///
+    /// Where the chain reaches nobody (a reader of a site that the last known registry does not hold), administrators
+    /// and team leads of every site are told instead: better the wrong team than none.
+    public func outageEntries(for change: EpisodeChange, at instant: Instant) -> [OutboxEntry] {
+        guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
+        let episode = change.episode
+        let all = registry.sites.keys.sorted { $0.description < $1.description }
+        var steps = (episode.site.map { [$0] } ?? all).flatMap { site in
+            Array(chain(for: episode, site: site, at: instant).enumerated())
+        }
+        if !steps.contains(where: { $0.element.contains { $0.webhook != nil } }) {
+            steps = all.flatMap { site in
+                let teams = [team(of: site, role: .teamLead), team(of: site, role: .administrator)]
+                return Array(teams.map { $0.compactMap { present($0, at: instant, site: site) } }.enumerated())
+            }
+        }
+        var told: Set<Identifier> = []
+        var entries: [OutboxEntry] = []
+        for (step, people) in steps.sorted(by: { $0.offset < $1.offset }) {
+            for person in people where person.webhook != nil && told.insert(person.code).inserted {
+                entries.append(
+                    OutboxEntry(
+                        alert: episode.id, revision: event.revision, step: step, channel: .webhook,
+                        recipient: person.code))
+            }
+        }
+        return entries
+    }
+
+    /// What is to be sent of these alerts while PostgreSQL is away, with the addresses that only the registry knows.
+    public func outageNotices(for changes: [EpisodeChange]) -> [OutageNotice] {
+        changes.flatMap { change -> [OutageNotice] in
+            guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
+            var episode = change.episode
+            // As it stood then; a later reading of the batch may have joined it.
+            episode.revision = event.revision
+            episode.severity = event.severity
+            episode.summary = event.summary
+            return outageEntries(for: change, at: event.at).map { entry in
+                OutageNotice(
+                    job: DeliveryJob(entry: entry, attempt: 1, address: address(of: entry), episode: episode),
+                    at: event.at)
+            }
+        }
+    }
+
+    /// Where a message goes; nil when the registry has no such address.
+    public func address(of entry: OutboxEntry) -> String? {
+        let person = registry.careManagers[entry.recipient]
+        return switch entry.channel {
+        case .webhook: person?.webhook
+        case .email: person?.email
+        case .sms: person?.mobile
+        case .mqtt: nil
+        }
+    }
+
     private func chain(for episode: Episode, site: Identifier, at instant: Instant) -> [[CareManager]] {
         let paths = registry.escalation.filter {
             $0.site == site && $0.alertClass == episode.alertClass && $0.severity == episode.severity

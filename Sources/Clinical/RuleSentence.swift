@@ -31,6 +31,15 @@ extension Sentence {
             + "refused (\(words(reason)))\(alsoRed(others, timeZone: timeZone))."
     }
 
+    /// For `unverified-red` of a reader that is not known while the registry can't be asked, where no band is red.
+    public static func unknownReaderRed(
+        of outcome: RuleOutcome, others: [RuleOutcome] = [], receivedAt: Instant, timeZone: String
+    ) -> String {
+        let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
+        return "Unverified: \(body(outcome, timeZone: timeZone)), in a report received on \(date) at \(time)"
+            + "\(alsoRed(others, timeZone: timeZone))\(unknownPatient)"
+    }
+
     /// "; red too: symptoms: chest-pain"
     public static func alsoRed(_ others: [RuleOutcome], timeZone: String) -> String {
         others.isEmpty ? "" : "; red too: " + others.map { found($0, timeZone: timeZone) }.joined(separator: ", ")

@@ -35,6 +35,19 @@ public enum Sentence {
             + "\(time) that was refused (\(words(reason)))\(doubts(assessment.reading))\(alsoRed(others))."
     }
 
+    /// For `unverified-red` of a reader that is not known while the registry can't be asked.
+    public static func unknownReaderRed(
+        of assessment: Assessment, others: [Assessment] = [], outcomes: [RuleOutcome] = [], receivedAt: Instant,
+        timeZone: String
+    ) -> String {
+        let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
+        return "Unverified: \(measured(assessment.reading)), \(judged(assessment)), in a report received on \(date) at "
+            + "\(time)\(doubts(assessment.reading))\(alsoRed(others))\(alsoRed(outcomes, timeZone: timeZone))"
+            + unknownPatient
+    }
+
+    static let unknownPatient = "; the patient is not known here and was judged by the default adult pack."
+
     /// "; red too: Pulse 140 /min, Systolic pressure 84 mmHg"
     private static func alsoRed(_ others: [Assessment]) -> String {
         others.isEmpty ? "" : "; red too: " + others.map { measured($0.reading) }.joined(separator: ", ")

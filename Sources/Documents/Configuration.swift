@@ -66,8 +66,10 @@ public struct Configuration: Sendable {
 
     public struct Spool: Hashable, Sendable {
         public var directory: String
-        /// Bytes.
+        /// Bytes; 0 switches the spool off, and with it everything that goes on while PostgreSQL is away.
         public var quota: Int64
+        /// 32 bytes, or 64 hexadecimal digits: the reports on disk are then encrypted. Nil: as they came.
+        public var keyFile: String?
     }
 
     public struct Deadlines: Hashable, Sendable {

@@ -144,13 +144,18 @@ struct ConfigurationDocument {
         .record { reader in
             let named = reader.optional("directory", files.path)
             let quota = reader.optional("quota", .size) ?? 1 << 30
+            let key = reader.optional("key_file", files.file)
             // A report is up to 64 KiB, and the last 5 % are kept for reports with a red.
-            if quota < 16 << 20 { reader.report("is too small: at least 16MiB", at: "quota") }
+            if quota != 0, quota < 16 << 20 {
+                reader.report("is too small: at least 16MiB, or 0 to switch the spool off", at: "quota")
+            }
             if reader["directory"] == nil, files.defaultSpool == nil {
                 reader.report("spool.directory is missing, and neither STATE_DIRECTORY nor HOME is set")
             }
-            guard let directory = named ?? files.defaultSpool else { return nil }
-            return Configuration.Spool(directory: directory, quota: quota)
+            guard let directory = named ?? files.defaultSpool, reader["key_file"] == nil || key != nil else {
+                return nil
+            }
+            return Configuration.Spool(directory: directory, quota: quota, keyFile: key)
         }
     }
 

@@ -20,7 +20,7 @@ enum ConfigurationEnvironment {
         ("broker.username", .text), ("broker.password_file", .text), ("broker.tls.ca_file", .text),
         ("broker.tls.certificate_file", .text), ("broker.tls.key_file", .text), ("broker.insecure", .word),
         ("database.url", .text), ("database.password_file", .text), ("sites", .list), ("protocols", .text),
-        ("spool.directory", .text), ("spool.quota", .text), ("deadlines.durable", .text),
+        ("spool.directory", .text), ("spool.quota", .text), ("spool.key_file", .text), ("deadlines.durable", .text),
         ("deadlines.database", .text), ("deadlines.delivery", .text), ("http.host", .text), ("http.port", .word),
         ("http.public_url", .text), ("http.tls.certificate_file", .text), ("http.tls.key_file", .text),
         ("metrics.host", .text), ("metrics.port", .word), ("heartbeat_url", .text),

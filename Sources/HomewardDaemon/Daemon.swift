@@ -7,10 +7,12 @@ import Ingestion
 import Instruments
 import Logging
 import MQTTClient
+import Outage
 import PostgresStore
 import Registry
 import RingBuffer
 import ServiceLifecycle
+import Spool
 import UnixSignals
 import WebApp
 
@@ -23,10 +25,12 @@ struct Daemon {
     private let instruments: PipelineInstruments
     private let pipeline: Pipeline
     private let dispatcher: Dispatcher
+    /// Tells of reds while PostgreSQL is away; nil where the spool is switched off.
+    private let outageDispatcher: Dispatcher?
     private let probe: DatabaseProbe
     private let notification = ServiceNotification()
 
-    init(_ loaded: LoadedConfiguration, crashGuard: CrashGuard, logger: Logger) throws {
+    init(_ loaded: LoadedConfiguration, state: StateDirectory, logger: Logger) throws {
         self.loaded = loaded
         self.logger = logger
         let instruments = PipelineInstruments(
@@ -37,18 +41,36 @@ struct Daemon {
         let queue = try PostgresDeliveryQueue(loaded.database)
         let commit = CommitControl(onOutbox: { queue.wake() })
         let packs = loaded.packs
+        let snapshots = SnapshotWriter(
+            directory: SnapshotDirectory(path: state.path), logger: Logger(label: "snapshots"))
         let store = PostgresCommitStore(loaded.database) { entries, version in
+            snapshots.write(registry: entries, version: version)
             // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
-            RegistryBuilder(packs: packs).build(entries, version: version).registry
+            return RegistryBuilder(packs: packs).build(entries, version: version).registry
+        }
+        let standby = state.outage.map { outage in
+            // What waits there has been received, and has not ended.
+            instruments.reportsReceived.add(outage.spool.reportsAtOpening)
+            let level = outage.spool.level
+            instruments.spoolBytes.observe { Double(level.bytes) }
+            return OutageStandby(
+                spool: outage.spool, deliveries: outage.deliveries, snapshots: snapshots, packs: packs,
+                logger: Logger(label: "pipeline"))
         }
         pipeline = try Pipeline(
-            broker: loaded.broker, filters: loaded.topicFilters, store: store, packs: packs, crashGuard: crashGuard,
-            commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
+            broker: loaded.broker, filters: loaded.topicFilters, store: store, standby: standby,
+            durable: .microseconds(configuration.deadlines.durable.microseconds), packs: packs,
+            crashGuard: state.crashGuard, commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
         let webhook = WebhookChannel(
             publicURL: configuration.http.publicURL, secret: configuration.delivery.webhook?.secret,
             caFile: configuration.delivery.webhook?.caFile, deadline: configuration.deadlines.delivery)
         dispatcher = try Dispatcher(
             queue: queue, webhook: webhook, instruments: instruments, logger: Logger(label: "delivery"))
+        outageDispatcher = try state.outage.map { outage in
+            try Dispatcher(
+                queue: outage.deliveries, webhook: webhook, instruments: instruments,
+                logger: Logger(label: "outage-delivery"))
+        }
         probe = DatabaseProbe(loaded.database, logger: Logger(label: "database"))
         self.instruments = instruments
         observe()
@@ -71,7 +93,8 @@ struct Daemon {
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
         // Services stop in the reverse order of this list.
         let services: [any Service] =
-            http + [probe, DispatcherService(dispatcher: dispatcher), pipeline, watchdog, reload]
+            http + [probe] + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
+            + [pipeline, watchdog, reload]
         var configuration = ServiceGroupConfiguration(
             services: services.map {
                 .init(
@@ -103,6 +126,7 @@ struct Daemon {
                 // The probe does not write: a table that refuses reports is seen by the commit thread alone.
                 var problems = probe.problems
                 if let problem = commit.problem, !problems.contains(problem) { problems.append(problem) }
+                if let problem = commit.spoolProblem { problems.append(problem) }
                 return Readiness(broker: subscriber.isConnected, database: probe.isConnected, others: problems)
             }, logger: Logger(label: "http"))
     }

@@ -1,4 +1,6 @@
+import Alerting
 import Clinical
+import Delivery
 import Foundation
 import Ingestion
 import Instruments
@@ -22,6 +24,7 @@ struct Pipeline: Service {
     private let filters: [String]
     private let ends: Handoff<RingEnds<Slot>>
     private let store: Handoff<StoreBox>
+    private let durable: Duration
     private let packs: PackLibrary
     private let crashGuard: CrashGuard?
     private let instruments: PipelineInstruments
@@ -30,20 +33,23 @@ struct Pipeline: Service {
     let subscriber = SubscriberControl()
     let commit: CommitControl
 
-    /// The commit thread's store on its way to that thread: whoever takes it owns it.
+    /// The commit thread's store and standby on their way to that thread: whoever takes them owns them.
     struct StoreBox: @unchecked Sendable, ~Copyable {
         // Handed over once, before the thread starts; never touched by two threads.
         let store: any CommitStore
+        let standby: (any Standby)?
     }
 
     init(
-        broker: BrokerSettings, filters: [String], store: any CommitStore, packs: PackLibrary, crashGuard: CrashGuard?,
-        commit: CommitControl, instruments: PipelineInstruments, logger: Logger
+        broker: BrokerSettings, filters: [String], store: any CommitStore, standby: (any Standby)?, durable: Duration,
+        packs: PackLibrary, crashGuard: CrashGuard?, commit: CommitControl, instruments: PipelineInstruments,
+        logger: Logger
     ) throws {
         let ends = try RingEnds<Slot>(capacity: Self.capacity) { _ in Slot() }
         gauge = ends.gauge
         self.ends = Handoff(ends)
-        self.store = Handoff(StoreBox(store: store))
+        self.store = Handoff(StoreBox(store: store, standby: standby))
+        self.durable = durable
         self.broker = broker
         self.filters = filters
         self.packs = packs
@@ -83,16 +89,17 @@ struct Pipeline: Service {
         }
         let commitThread = StageThread.start(name: "commit") {
             crashGuard?.prepareThread()
+            let stores = store.take()
             var stage = CommitStage(
-                processor: BatchProcessor(packs: packs, crashGuard: crashGuard), store: store.take().store,
-                instruments: instruments, control: commit, logger: logger)
+                processor: BatchProcessor(packs: packs, crashGuard: crashGuard), store: stores.store,
+                standby: stores.standby, durable: durable, instruments: instruments, control: commit, logger: logger)
             stage.run(committer.take())
         }
         _ = StageThread.start(name: "mqtt") {
-            let inbox = RingInbox(ring: producer.take(), instruments: instruments)
+            let inbox = RingInbox(ring: producer.take(), instruments: instruments, drained: commit.receipts)
             let subscriber = GatedSubscriber(
                 settings: broker, filters: filters, inbox: inbox, control: subscriber,
-                observer: BrokerObserver(logger: logger).observe)
+                observer: BrokerObserver(logger: logger, commit: commit).observe)
             let outcome = subscriber.run()
             // The producer is gone with the subscriber, so both stages come to their end.
             if outcome != .stopped { commit.giveUp() }
@@ -111,6 +118,7 @@ struct PipelineFailure: Error, CustomStringConvertible {
 /// Broker events as log lines, by who must act.
 struct BrokerObserver: Sendable {
     let logger: Logger
+    let commit: CommitControl
 
     func observe(_ event: BrokerEvent) {
         switch event {
@@ -125,6 +133,11 @@ struct BrokerObserver: Sendable {
                 "broker disconnected", metadata: ["client": "\(client.rawValue)", "cause": "\(error)"])
         case .lostSession:
             logger.error("broker lost our session: reports that it had queued may be gone")
+            commit.raise(
+                TechnicalFinding(
+                    .lostSession, .beyond(.amber), at: wallClock(),
+                    summary: "The broker had lost our session: reports that it had queued are gone, unless their "
+                        + "readers kept them until their receipts."))
         case .subscriptionRefused(let code):
             logger.error("broker refused the subscription", metadata: ["code": "\(code)"])
         case .sessionTakenOver:

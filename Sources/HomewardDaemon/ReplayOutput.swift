@@ -37,7 +37,7 @@ enum ReplayOutput {
             case .stored: ("stored", nil)
             case .duplicate: ("duplicate", nil)
             case .quarantined(let reason): ("quarantined", reason)
-            case .pending, .unanswered: ("quarantined", .malformed)
+            case .pending, .unanswered, .spooled: ("quarantined", .malformed)
             }
         writer.name("outcome")
         writer.value(name)

@@ -39,14 +39,14 @@ public struct Serve {
 
         let state: StateDirectory
         do {
-            state = try StateDirectory(configuration.spool.directory)
+            state = try StateDirectory(configuration.spool)
         } catch {
             logger.critical("state directory can't be used", metadata: ["cause": "\(error)"])
             return .badConfiguration
         }
         let daemon: Daemon
         do {
-            daemon = try Daemon(loaded, crashGuard: state.crashGuard, logger: logger)
+            daemon = try Daemon(loaded, state: state, logger: logger)
         } catch {
             logger.critical("can't start", metadata: ["cause": "\(error)"])
             return .software
@@ -62,30 +62,5 @@ public struct Serve {
         }
         logger.info("stopped")
         return .success
-    }
-}
-
-/// Where the daemon keeps what must outlive it beside the database.
-struct StateDirectory {
-    let crashGuard: CrashGuard
-
-    struct Unusable: Error, CustomStringConvertible {
-        var path: String
-        var reason: String
-        var description: String { "\(path): \(reason)" }
-    }
-
-    init(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw Unusable(path: path, reason: "the directory can't be made")
-        }
-        switch CrashGuard.open(path: path + "/crash-guard") {
-        case .success(let opened): crashGuard = opened
-        case .failure(let error):
-            throw Unusable(path: path + "/crash-guard", reason: unsafe String(cString: strerror(error.number)))
-        }
     }
 }

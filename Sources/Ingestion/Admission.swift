@@ -7,8 +7,23 @@ struct Candidate: Sendable {
     var message: Message
     var decoded: Decoded
     var outcome = Outcome()
-    /// What admission found before the keys were looked at.
+    /// What admission found before the keys were looked at; found out in each transaction anew.
     var admission: Admission
+
+    init(
+        message: Message, decoded: Decoded,
+        admission: Admission = .unreadable(.malformed, detail: "not looked at yet")
+    ) {
+        self.message = message
+        self.decoded = decoded
+        self.admission = admission
+    }
+
+    /// Nil where its id or its topic can't be read.
+    var key: ReportKey? {
+        guard let topic = decoded.topic, let id = decoded.report.id else { return nil }
+        return ReportKey(device: topic.device, report: id)
+    }
 }
 
 /// Which way a decoded message goes, as far as that can be said before its key is looked up.

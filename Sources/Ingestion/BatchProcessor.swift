@@ -15,6 +15,9 @@ public struct BatchProcessor {
         public var redsEndInRange = false
         /// Scores NEWS2 for every report with a parameter of it, alert or none, as `replay` prints it.
         public var keepsScores = false
+        /// While PostgreSQL is away the registry may be an old one: a reader that it does not know is then judged by
+        /// the default adult pack, and an immediate red raises `unverified-red` about the reader.
+        public var judgesUnknownReaders = false
         public init() {}
     }
 
@@ -31,6 +34,10 @@ public struct BatchProcessor {
         public var wroteOutbox = false
         /// Empty unless `keepsScores`.
         public var scores: [ReportKey: NEWS2Score] = [:]
+        /// Alerts of an outage that this batch recorded and handed over, each with the alert that it is part of, which is
+        /// nearly always itself.
+        public var recordedAlerts: [AlertAlias] = []
+        public var memory = JudgingMemory()
         public init() {}
     }
 
@@ -41,14 +48,31 @@ public struct BatchProcessor {
     /// The newest word on each patient's consciousness, the distant past where there is none. A NEWS2 score is never
     /// complete without one, so that nearly no report must look for the readings that would complete it.
     private var consciousness: [Identifier: Instant] = [:]
+    private var budget = QuarantineBudget()
+    /// To be raised with the next batch.
+    private var waiting: [Finding] = []
+    private let packs: PackLibrary
     private let options: Options
     private let crashGuard: CrashGuard?
 
     public init(packs: PackLibrary, options: Options = Options(), crashGuard: CrashGuard? = nil) {
         plans = PlanCache(packs: packs)
+        self.packs = packs
         self.options = options
         self.crashGuard = crashGuard
     }
+
+    /// One of the same packs that knows nothing yet, to judge in memory while PostgreSQL is away.
+    var forOutages: BatchProcessor {
+        var options = options
+        options.judgesUnknownReaders = true
+        return BatchProcessor(packs: packs, options: options, crashGuard: crashGuard)
+    }
+
+    /// Raised, cleared or joined with the next batch that is committed; a batch may be empty.
+    mutating func raise(_ finding: Finding) { waiting.append(finding) }
+    mutating func raise(whatWaitsIn other: BatchProcessor) { waiting = other.waiting }
+    var hasFindings: Bool { !waiting.isEmpty }
 
     /// Judges by these packs from the next batch on.
     public mutating func use(_ packs: PackLibrary) { plans = PlanCache(packs: packs) }
@@ -63,9 +87,30 @@ public struct BatchProcessor {
 
     /// Runs the whole transaction. On failure the store has rolled back (or its fate is unknown) and nothing here has
     /// changed; the same batch again is safe. Outcomes are written into `batch` only on success.
+    ///
+    /// `ledger`: what was told of while this store was away. It is recorded with the alerts that it belongs to, nobody
+    /// is told twice, and what is still to be sent becomes the store's. An empty batch records late outcomes alone.
     mutating func commit(
-        _ batch: inout [Candidate], to store: any CommitStore
+        _ batch: inout [Candidate], to store: any CommitStore, recording ledger: (any OutageLedger)? = nil
     ) throws(StoreFailure) -> Report {
+        do throws(StoreFailure) {
+            let draft = try work(out: &batch, in: store, ledger)
+            try store.write(draft.rows)
+            try store.commit()
+            waiting = []
+            budget = draft.budget
+            ledger?.handOver(draft.report.recordedAlerts, recorded: draft.rows.lateOutcomes)
+            return adopt(draft, into: &batch)
+        } catch {
+            ledger?.release()
+            throw error
+        }
+    }
+
+    /// Reads and judges; what the transaction is to write.
+    private mutating func work(
+        out batch: inout [Candidate], in store: any CommitStore, _ ledger: (any OutageLedger)?
+    ) throws(StoreFailure) -> Draft {
         let version = try store.begin()
         if version != registry.version {
             registry = try store.registry()
@@ -77,14 +122,46 @@ public struct BatchProcessor {
             batch[index].admission = Admission(batch[index].message, batch[index].decoded, registry: registry)
         }
         let verdicts = try lookUpKeys(of: batch, in: store)
-        var draft = Draft(registry: registry)
+        var draft = Draft(registry: registry, judgesUnknownReaders: options.judgesUnknownReaders)
         for index in batch.indices { draft.sort(&batch[index], verdicts: verdicts) }
+        draft.budget = budget
+        draft.keepWithinBudget()
         try judge(&draft, in: store)
         try follow(&draft, in: store)
+        draft.findings += waiting
         try settle(&draft, in: store)
-        try store.write(draft.rows)
-        try store.commit()
-        return adopt(draft, into: &batch)
+        if let ledger { draft.record(ledger) }
+        return draft
+    }
+
+    /// Alerts that were told of during an outage and that no drained report raised again: the daemon died between the
+    /// commit and its note of it, or what judges now knows better. They are recorded as they were told. Call it when
+    /// every spooled report has been drained.
+    public mutating func recordLeftovers(
+        of ledger: any OutageLedger, to store: any CommitStore
+    ) throws(StoreFailure) -> Report {
+        let left = ledger.unrecorded
+        guard !left.isEmpty || !ledger.lateOutcomes.isEmpty else { return Report() }
+        do throws(StoreFailure) {
+            _ = try store.begin()
+            if openSubjects == nil { openSubjects = try store.subjectsWithOpenEpisodes() }
+            let ids = left.map(\.job.episode.id)
+            let recorded = ids.isEmpty ? [:] : try store.recorded(ids)
+            let subjects = Set(left.map(\.job.episode.subject))
+            let open = try store.openEpisodes(of: Array(subjects))
+            var draft = Draft(registry: registry)
+            draft.recordLeftovers(left, recorded: recorded, open: open, ledger)
+            draft.lockedSubjects = subjects
+            draft.stillOpen = Set(open.map(\.subject))
+            try store.write(draft.rows)
+            try store.commit()
+            ledger.handOver(draft.report.recordedAlerts, recorded: draft.rows.lateOutcomes)
+            var none: [Candidate] = []
+            return adopt(draft, into: &none)
+        } catch {
+            ledger.release()
+            throw error
+        }
     }
 
     /// Claims each key once; twins of a batch share its verdict.
@@ -147,17 +224,26 @@ public struct BatchProcessor {
             if !judged.findings.isEmpty { raised.insert(patient) }
             if needs[patient] != nil { histories[patient, default: PatientHistory()].add(accepted.report) }
         }
-        for refused in draft.refused {
-            guard let device = registry.devices[refused.key.device],
-                // By our clock: the report's own time is what is in doubt.
-                let patient = device.presentOrLastPatient(at: refused.receivedAt)
-            else { continue }
-            let plan = plans.plan(for: patient, in: registry)
-            let site = registry.patients[patient]?.site
-            let findings = watched(refused.message) {
-                Judging.unverifiedReds(of: refused, patient: patient, site: site, plan: plan)
+        draft.histories = histories
+        for refused in draft.refused { draft.findings += unverifiedReds(of: refused) }
+    }
+
+    private mutating func unverifiedReds(of refused: RefusedReport) -> [Finding] {
+        if refused.reason == .unknownDevice {
+            let plan = plans.planOfTheUnknown()
+            return watched(refused.message) {
+                Judging.unverifiedReds(
+                    of: refused, subject: .device(refused.key.device), site: refused.site, plan: plan)
             }
-            draft.findings += findings
+        }
+        guard let device = registry.devices[refused.key.device],
+            // By our clock: the report's own time is what is in doubt.
+            let patient = device.presentOrLastPatient(at: refused.receivedAt)
+        else { return [] }
+        let plan = plans.plan(for: patient, in: registry)
+        let site = registry.patients[patient]?.site
+        return watched(refused.message) {
+            Judging.unverifiedReds(of: refused, subject: .patient(patient), site: site, plan: plan)
         }
     }
 
@@ -253,24 +339,9 @@ public struct BatchProcessor {
         openSubjects = open
         var report = draft.report
         report.notifying = draft.rows.episodes.filter { $0.events.contains { $0.transition.notifies } }
-        report.wroteOutbox = !draft.rows.outbox.isEmpty
+        report.wroteOutbox = !draft.rows.outbox.isEmpty || !draft.rows.madeDeliveries.isEmpty
+        report.memory = JudgingMemory(
+            episodes: draft.rows.episodes, histories: draft.histories, reports: draft.rows.reports)
         return report
-    }
-}
-
-/// Each patient's plan, until the registry or the packs change.
-struct PlanCache {
-    private var plans: Plans
-    private var byPatient: [Identifier: Plan] = [:]
-
-    init(packs: PackLibrary) { plans = Plans(packs: packs) }
-
-    mutating func forgetPatients() { byPatient.removeAll(keepingCapacity: true) }
-
-    mutating func plan(for patient: Identifier, in registry: Registry) -> Plan {
-        if let plan = byPatient[patient] { return plan }
-        let plan = plans.plan(for: registry.patients[patient]?.profile ?? PatientProfile())
-        byPatient[patient] = plan
-        return plan
     }
 }

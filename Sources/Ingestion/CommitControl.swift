@@ -9,6 +9,10 @@ public final class CommitControl: Sendable {
     private let complaint = Mutex<String?>(nil)
     private let beats = Atomic<Int>(0)
     private let packs = Mutex<PackLibrary?>(nil)
+    private let spoolComplaint = Mutex<String?>(nil)
+    private let findings = Mutex<[TechnicalFinding]>([])
+    /// Receipts of drained reports, on their way to the mqtt thread.
+    public let receipts = DrainedReceipts()
     private let onOutbox: @Sendable () -> Void
     private let wake: Int32
 
@@ -32,6 +36,27 @@ public final class CommitControl: Sendable {
     /// What somebody must mend before the batch in work can be committed; nil again from the next commit on. A store
     /// that is merely away is nothing to mend.
     public var problem: String? { complaint.withLock { $0 } }
+
+    /// Why the spool takes no reports; nil while it does.
+    public var spoolProblem: String? { spoolComplaint.withLock { $0 } }
+
+    func noteSpool(_ problem: String?) { spoolComplaint.withLock { $0 = problem } }
+
+    /// Raised as a technical alert within a second or so. At most `capacity` wait; the oldest stand.
+    public func raise(_ finding: TechnicalFinding) {
+        findings.withLock { findings in
+            if findings.count < Self.capacity { findings.append(finding) }
+        }
+    }
+
+    private static let capacity = 100
+
+    func takeFindings() -> [TechnicalFinding] {
+        findings.withLock { findings in
+            defer { findings = [] }
+            return findings
+        }
+    }
 
     /// After each attempt to commit: what it failed of.
     func note(_ failure: StoreFailure?) {

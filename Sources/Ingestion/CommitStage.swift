@@ -6,78 +6,107 @@ public import Instruments
 public import Logging
 import Registry
 public import RingBuffer
-import Synchronization
 
-/// The commit thread: takes what is decoded, makes it durable in the store, and only then moves `durable`.
+/// The commit thread: takes what is decoded, makes it durable, and only then moves `durable`.
 ///
-/// A transient failure is retried with the same batch for as long as it takes; a row that the store refuses is
-/// bisected out into quarantine as `unstorable`; a fault of schema or rights holds everything and quarantines nothing.
+/// Durable is committed in PostgreSQL or, where that is not done within the deadline for whatever reason, synced to the
+/// standby's spool, which is drained oldest first once PostgreSQL takes reports again; until it is empty new reports go
+/// to its tail. A row that the store refuses is bisected out into quarantine as `unstorable`; a fault of schema or
+/// rights quarantines nothing. Without a standby a batch is tried for as long as it takes.
 public struct CommitStage {
     /// The most reports of one transaction.
     public static let batchLimit = 2000
 
-    private var processor: BatchProcessor
-    private let store: any CommitStore
-    private let instruments: PipelineInstruments
-    private let control: CommitControl
-    private let logger: Logger
+    /// What became of a batch.
+    enum Fate {
+        case committed
+        /// PostgreSQL did not take it in time. Part of it may be committed: its outcomes say so.
+        case late
+        /// Told to give up before it was durable.
+        case gaveUp
+    }
+
+    var processor: BatchProcessor
+    let store: any CommitStore
+    let standby: (any Standby)?
+    let control: CommitControl
+    let logger: Logger
+    /// From the receipt of a batch's oldest report until it must be durable; nanoseconds.
+    let patience: Int64
+    var spooling: Spooling
+    var flood = FloodGuard()
+    private let accounts: CommitAccounts
     private var poison = PoisonGauge()
     private var lastComplaint: (words: String, tick: Int64)?
 
+    /// - Parameters:
+    ///   - processor: judges in PostgreSQL's transactions; a copy of it with a memory of its own judges in an outage.
+    ///   - standby: nil: hold, and let the broker queue, until PostgreSQL takes reports.
+    ///   - durable: from the receipt of a report until it must be durable.
     public init(
-        processor: BatchProcessor, store: any CommitStore, instruments: PipelineInstruments, control: CommitControl,
-        logger: Logger
+        processor: BatchProcessor, store: any CommitStore, standby: (any Standby)? = nil,
+        durable: Duration = .seconds(2), instruments: PipelineInstruments, control: CommitControl, logger: Logger
     ) {
         self.processor = processor
         self.store = store
-        self.instruments = instruments
+        self.standby = standby
         self.control = control
         self.logger = logger
+        patience = durable.components.seconds * 1_000_000_000 + durable.components.attoseconds / 1_000_000_000
+        spooling = Spooling(processor.forOutages)
+        accounts = CommitAccounts(instruments: instruments, control: control, logger: logger)
     }
 
     /// Works until the ring is finished or failed, or `control` says to give up. The body of the commit thread.
     public mutating func run(_ ring: consuming RingStage<Slot>) {
+        resume()
         while true {
-            switch ring.wait(milliseconds: 1000) {
+            switch ring.wait(milliseconds: untilNextTurn) {
             case .slots(let range):
                 control.beat()
+                spooling.isIdle = false
                 for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.batchLimit) {
                     let part = start..<min(start + Self.batchLimit, range.upperBound)
                     guard work(part, &ring) else {
+                        standby?.close()
                         ring.fail()
                         return
                     }
                 }
             case .timedOut:
                 control.beat()
-                takeNewPacks()
+                spooling.isIdle = true
+                takeNews()
             case .finished, .failed:
+                standby?.close()
                 ring.finish()
                 return
             }
+            betweenBatches()
         }
     }
 
-    private mutating func takeNewPacks() {
-        if let packs = control.takePacks() { processor.use(packs) }
+    /// New packs and what other threads have found.
+    mutating func takeNews() {
+        if let packs = control.takePacks() {
+            processor.use(packs)
+            spooling.processor.use(packs)
+        }
+        for finding in control.takeFindings() { raise(finding) }
     }
 
     /// False when it was told to give up before the slots were durable.
     private mutating func work(_ range: Range<Int>, _ ring: inout RingStage<Slot>) -> Bool {
-        takeNewPacks()
+        takeNews()
         var pending = range.map { sequence in
-            ring.withSlot(sequence) { slot in
-                Candidate(
-                    message: slot.message, decoded: slot.decoded,
-                    admission: .unreadable(.malformed, detail: "not looked at yet"))
-            }
+            ring.withSlot(sequence) { slot in Candidate(message: slot.message, decoded: slot.decoded) }
         }
         var next = range.lowerBound
         while !pending.isEmpty {
             let count = Self.prefixWithoutConflictingTwins(pending)
             var batch = Array(pending.prefix(count))
             pending.removeFirst(count)
-            guard makeDurable(&batch) else { return false }
+            guard settle(&batch) else { return false }
             for candidate in batch {
                 ring.withSlot(next) { $0.outcome = candidate.outcome }
                 next += 1
@@ -88,6 +117,42 @@ public struct CommitStage {
             control.beat()
         }
         return true
+    }
+
+    /// Committed or spooled. False when it was told to give up.
+    private mutating func settle(_ batch: inout [Candidate]) -> Bool {
+        guard let standby else { return makeDurable(&batch, until: nil) == .committed }
+        let floods = flood.floods(in: batch, now: linux_monotonic_nanoseconds())
+        guard floods.isEmpty else { return settle(&batch, holdingBack: floods, standby) }
+        return settle(&batch, standby)
+    }
+
+    /// The reports of devices that flood go to the overflow, so that the others don't wait for them.
+    private mutating func settle(
+        _ batch: inout [Candidate], holdingBack floods: Set<Identifier>, _ standby: any Standby
+    ) -> Bool {
+        let isHeldBack = batch.map { $0.decoded.topic.map { floods.contains($0.device) } ?? false }
+        var calm = zip(batch, isHeldBack).filter { !$0.1 }.map(\.0)
+        var held = zip(batch, isHeldBack).filter(\.1).map(\.0)
+        for device in floods { raiseFlood(of: device) }
+        guard settle(&calm, standby), spool(&held, to: .overflow, standby) else { return false }
+        var nextCalm = calm.makeIterator()
+        var nextHeld = held.makeIterator()
+        batch = isHeldBack.compactMap { $0 ? nextHeld.next() : nextCalm.next() }
+        return true
+    }
+
+    private mutating func settle(_ batch: inout [Candidate], _ standby: any Standby) -> Bool {
+        guard !batch.isEmpty else { return true }
+        if !spooling.isActive {
+            let oldest = batch.first?.message.receivedTick ?? linux_monotonic_nanoseconds()
+            switch makeDurable(&batch, until: oldest + patience) {
+            case .committed: return true
+            case .gaveUp: return false
+            case .late: beginSpooling()
+            }
+        }
+        return spool(&batch, to: .ordinary, standby)
     }
 
     /// Two reports of one id with different content are told apart only by what is stored: the second one waits for
@@ -106,20 +171,27 @@ public struct CommitStage {
         return candidates.count
     }
 
-    private mutating func makeDurable(_ batch: inout [Candidate]) -> Bool {
+    /// Tries until it is committed, `limit` (monotonic nanoseconds) has come or so many attempts have failed.
+    mutating func makeDurable(_ batch: inout [Candidate], until limit: Int64?, attempts: Int = .max) -> Fate {
         var wait = Backoff()
+        var attempt = 0
         while true {
+            attempt += 1
             let started = linux_monotonic_nanoseconds()
+            store.limit(until: limit)
             do throws(StoreFailure) {
-                let report = try processor.commit(&batch, to: store)
+                let report = try processor.commit(&batch, to: store, recording: standby?.ledger)
                 control.note(nil)
-                count(report, batch: batch, started: started)
-                return true
+                poison.sawReports(report.stored + report.duplicate, now: accounts.enter(report, batch, since: started))
+                standby?.note(report.memory, registry: processor.registry)
+                return .committed
             } catch {
                 store.rollback()
+                // What was about to become of them did not.
+                batch.indices.forEach { batch[$0].outcome = Outcome() }
                 switch error.kind {
                 case .poison where !poison.isSuspicious(now: started):
-                    if let settled = bisect(&batch, error) { return settled }
+                    if let fate = bisect(&batch, error, until: limit) { return fate }
                 case .transient, .misconfigured, .poison:
                     complain(error)
                     control.note(error)
@@ -127,18 +199,26 @@ public struct CommitStage {
                     processor.forgetStoreState()
                 }
             }
-            guard control.sleep(milliseconds: wait.next()) else { return false }
+            if attempt >= attempts { return .late }
+            var milliseconds = wait.next()
+            if let limit {
+                let left = (limit - linux_monotonic_nanoseconds()) / 1_000_000
+                guard left > Int64(milliseconds) else { return .late }
+                milliseconds = min(milliseconds, Int32(clamping: left))
+            }
+            guard control.sleep(milliseconds: milliseconds) else { return .gaveUp }
         }
     }
 
     /// Halves the batch until the row that can't be stored stands alone. Nil: hold and try the whole again.
-    private mutating func bisect(_ batch: inout [Candidate], _ failure: StoreFailure) -> Bool? {
+    private mutating func bisect(_ batch: inout [Candidate], _ failure: StoreFailure, until limit: Int64?) -> Fate? {
         if batch.count > 1 {
             var first = Array(batch.prefix(batch.count / 2))
             var second = Array(batch.suffix(batch.count - batch.count / 2))
-            guard makeDurable(&first), makeDurable(&second) else { return false }
+            var fate = makeDurable(&first, until: limit)
+            if fate == .committed { fate = makeDurable(&second, until: limit) }
             batch = first + second
-            return true
+            return fate
         }
         guard var candidate = batch.first, candidate.decoded.fault?.reason != .unstorable else {
             // Even its quarantine row is refused: nothing of ours helps, hold.
@@ -155,57 +235,16 @@ public struct CommitStage {
         candidate.decoded.fault = Decoded.Fault(
             reason: .unstorable, detail: "{\"sqlstate\":\"\(failure.sqlState ?? "")\"}")
         batch = [candidate]
-        return makeDurable(&batch)
-    }
-
-    private mutating func count(_ report: BatchProcessor.Report, batch: [Candidate], started: Int64) {
-        let now = linux_monotonic_nanoseconds()
-        instruments.commitSeconds.observe(Double(now - started) / 1e9)
-        instruments.reportsStored.add(report.stored)
-        instruments.readingsStored.add(report.readingsStored)
-        instruments.reportsDuplicate.add(report.duplicate)
-        for (reason, count) in report.quarantined {
-            instruments.reportsQuarantined[reason.rawValue].add(count)
-            logger.notice(
-                "reports quarantined", metadata: ["reason": "\(reason.rawValue)", "count": "\(count)"])
-        }
-        for (reason, count) in report.readingsRefused {
-            instruments.readingsRefused[reason.rawValue].add(count)
-        }
-        for (reason, count) in report.statusesRefused {
-            instruments.statusesRefused[reason.rawValue].add(count)
-        }
-        poison.sawReports(report.stored + report.duplicate, now: now)
-        guard !report.notifying.isEmpty else { return }
-        var ticks: [ReportKey: Int64] = [:]
-        for candidate in batch {
-            guard let topic = candidate.decoded.topic, let id = candidate.decoded.report.id else { continue }
-            ticks[ReportKey(device: topic.device, report: id)] = candidate.message.receivedTick
-        }
-        for change in report.notifying {
-            let episode = change.episode
-            instruments.alertsRaised[episode.alertClass.rawValue, episode.severity.rawValue].add()
-            let key = change.events.last { $0.transition.notifies }?.report
-            if let tick = key.flatMap({ ticks[$0] }) {
-                instruments.reportToAlertSeconds.observe(Double(now - tick) / 1e9)
-            }
-            logger.info(
-                "alert raised",
-                metadata: [
-                    "alert": "\(episode.id)", "rule": "\(episode.rule)", "class": "\(episode.alertClass.rawValue)",
-                    "severity": "\(episode.severity.rawValue)",
-                ])
-        }
-        if report.wroteOutbox { control.wakeDispatcher() }
+        return makeDurable(&batch, until: limit)
     }
 
     /// The same words once a minute at most.
-    private mutating func complain(_ failure: StoreFailure) {
+    mutating func complain(_ failure: some CustomStringConvertible) {
         let now = linux_monotonic_nanoseconds()
         let words = failure.description
         if let last = lastComplaint, last.words == words, now - last.tick < 60_000_000_000 { return }
         lastComplaint = (words, now)
-        logger.error("batch not committed, trying again", metadata: ["failure": "\(words)"])
+        logger.error("batch not durable, trying again", metadata: ["failure": "\(words)"])
     }
 }
 
@@ -217,36 +256,5 @@ struct Backoff {
     mutating func next() -> Int32 {
         defer { bound = min(bound * 2, 1000) }
         return Int32.random(in: bound / 2...bound)
-    }
-}
-
-/// Rows that decoding let through and the store refused: a few are rubbish, many are a bug of ours, and a bug of ours
-/// must not empty the stream into quarantine. Over 5 % of a minute's reports and at least 20: hold instead.
-struct PoisonGauge {
-    private var minute: Int64 = 0
-    private var refused = 0
-    private var reports = 0
-
-    mutating func count(now: Int64) {
-        turn(now)
-        refused += 1
-    }
-
-    mutating func sawReports(_ count: Int, now: Int64) {
-        turn(now)
-        reports += count
-    }
-
-    mutating func isSuspicious(now: Int64) -> Bool {
-        turn(now)
-        return refused >= 20 && refused * 20 > reports + refused
-    }
-
-    private mutating func turn(_ now: Int64) {
-        let current = now / 60_000_000_000
-        guard current != minute else { return }
-        minute = current
-        refused = 0
-        reports = 0
     }
 }

@@ -105,6 +105,9 @@ public struct QuarantinedReport: Sendable {
     public var receivedAt: Instant
     /// Which reading; nil for the whole report.
     public var reading: Int?
+    /// The hour (RFC 3339) in which its bytes were not kept: all of that hour, topic and reason are one row. Nil for a
+    /// row with its bytes.
+    public var countedIn: String?
 
     public init(
         reason: RefusalReason, detail: String, site: Identifier?, device: Identifier?, reportID: Identifier?,
@@ -161,6 +164,13 @@ public struct CommitBatch: Sendable {
     public var sequences: [DeviceSequence] = []
     public var episodes: [EpisodeChange] = []
     public var outbox: [OutboxEntry] = []
+    /// Alerts that were told of during an outage and are part of an older one.
+    public var aliases: [AlertAlias] = []
+    /// Messages of an outage: rows of the outbox as far as they have come. A row that is there and pending takes over
+    /// a settled state; a settled one stays.
+    public var madeDeliveries: [MadeDelivery] = []
+    /// What came of attempts whose rows were written while they were under way.
+    public var lateOutcomes: [LateOutcome] = []
 
     public init() {}
 }
@@ -169,6 +179,9 @@ public struct CommitBatch: Sendable {
 /// deadline (2 s unless set). Only the commit thread calls it. After any failure the transaction is gone; `begin()`
 /// connects again where that is needed.
 public protocol CommitStore: AnyObject {
+    /// No call goes on past this time of the monotonic clock, in nanoseconds; nil: each has its own deadline alone.
+    /// Reading a registry that moved is exempt: a large one takes longer than a report may wait.
+    func limit(until deadline: Int64?)
     /// Opens a transaction (`synchronous_commit = on`) and returns the registry's version as it stands in it.
     func begin() throws(StoreFailure) -> Int64
     /// The registry at that version, read inside the transaction. Called only when the version moved.
@@ -177,6 +190,10 @@ public protocol CommitStore: AnyObject {
     func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict]
     /// The open (not resolved) alerts of these subjects, locked for this transaction.
     func openEpisodes(of subjects: [Subject]) throws(StoreFailure) -> [Episode]
+    /// Every open alert, not locked: what judging goes on from when the store goes away.
+    func everyOpenEpisode() throws(StoreFailure) -> [Episode]
+    /// Which of these alerts are stored, under their own id or as an alias: each with the alert that stands for it.
+    func recorded(_ alerts: [AlertID]) throws(StoreFailure) -> [AlertID: AlertID]
     /// Subjects that have an open alert, read once at start and after a reconnect.
     func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject>
     /// The stored readings of each patient's kinds since then, oldest first.

@@ -23,6 +23,8 @@ struct RefusedReport: Sendable {
     /// Corrected, as far as it can be.
     var takenAt: Instant
     var receivedAt: Instant
+    /// The topic's.
+    var site: Identifier?
     var readings: [Reading]
     var answers: [SentAnswer]
     var message: Message
@@ -43,14 +45,21 @@ struct Draft {
     var advice: [Int: Receipt.Advice] = [:]
     /// The newest word on each patient's consciousness, as far as this batch learned it.
     var consciousness: [Identifier: Instant] = [:]
+    /// What was looked back at, with this batch's readings and answers.
+    var histories: [Identifier: PatientHistory] = [:]
     var lockedSubjects: Set<Subject> = []
     var stillOpen: Set<Subject> = []
     var report = BatchProcessor.Report()
     /// Keys that this batch stores, with the digest of the report that did.
     private var storedHere: [ReportKey: ContentDigest] = [:]
     private var count = 0
+    private let judgesUnknownReaders: Bool
+    var budget = QuarantineBudget()
 
-    init(registry: Registry) { self.registry = registry }
+    init(registry: Registry, judgesUnknownReaders: Bool = false) {
+        self.registry = registry
+        self.judgesUnknownReaders = judgesUnknownReaders
+    }
 
     /// Decides a candidate's fate by its admission and its key's verdict, and notes its rows.
     mutating func sort(_ candidate: inout Candidate, verdicts: [ReportKey: KeyVerdict]) {
@@ -70,6 +79,11 @@ struct Draft {
                 &candidate, reason,
                 detail: reason == .retained
                     ? "flagged retained and not stored before" : "no such device at this site")
+            if !candidate.message.isStatus, let topic = candidate.decoded.topic,
+                let id = candidate.decoded.report.id
+            {
+                noteRefused(candidate, ReportKey(device: topic.device, report: id), reason)
+            }
         case .refused(let reason, let key, let detail):
             guard settleKnown(&candidate, key, verdicts[key]) == false else { return }
             quarantine(&candidate, reason, detail: detail)
@@ -79,6 +93,10 @@ struct Draft {
             storedHere[key] = candidate.decoded.digest
             store(&candidate, key, patient)
         }
+    }
+
+    mutating func keepWithinBudget() {
+        for index in rows.quarantined.indices { budget.apply(to: &rows.quarantined[index]) }
     }
 
     /// True when the key was stored before: the report is a duplicate or a conflict.
@@ -122,12 +140,16 @@ struct Draft {
 
     /// Clinical facts, section 4, "Nothing may delay or hide a red", 2.
     private mutating func noteRefused(_ candidate: Candidate, _ key: ReportKey, _ reason: RefusalReason) {
-        guard [.clockFuture, .tooOld, .unpaired, .conflict].contains(reason) else { return }
+        guard
+            [.clockFuture, .tooOld, .unpaired, .conflict].contains(reason)
+                || (reason == .unknownDevice && judgesUnknownReaders)
+        else { return }
         refused.append(
             RefusedReport(
                 key: key, reason: reason, takenAt: candidate.decoded.clock.takenAt,
-                receivedAt: candidate.message.receivedAt, readings: candidate.decoded.readings.readings,
-                answers: candidate.decoded.report.answers, message: candidate.message))
+                receivedAt: candidate.message.receivedAt, site: candidate.decoded.topic?.site,
+                readings: candidate.decoded.readings.readings, answers: candidate.decoded.report.answers,
+                message: candidate.message))
     }
 
     private mutating func store(_ candidate: inout Candidate, _ key: ReportKey, _ patient: Identifier) {

@@ -119,7 +119,7 @@ enum Judging {
 
     /// Clinical facts, section 4, "Nothing may delay or hide a red", 2: a refusal never silences a red.
     static func unverifiedReds(
-        of refused: RefusedReport, patient: Identifier, site: Identifier?, plan: Plan
+        of refused: RefusedReport, subject: Subject, site: Identifier?, plan: Plan
     ) -> [Finding] {
         let reds = immediateReds(in: refused.readings, at: refused.receivedAt, plan: plan)
         let outcomes = immediateOutcomes(
@@ -129,17 +129,14 @@ enum Judging {
         let summary: String
         let explanation: String
         if let worst = reds.first {
-            let sentence = Sentence.unverifiedRed(
-                of: worst, others: Array(reds.dropFirst()), reason: refused.reason, receivedAt: refused.receivedAt,
-                timeZone: plan.timeZone)
-            summary = sentence.dropLast() + Sentence.alsoRed(outcomes, timeZone: plan.timeZone) + "."
+            summary = unverified(
+                worst, others: Array(reds.dropFirst()), outcomes: outcomes, of: refused, subject: subject, plan: plan)
             explanation = Explanation.json(
                 of: worst, key: refused.key, takenAt: refused.takenAt, receivedAt: refused.receivedAt,
                 refusal: refused.reason)
         } else if let worst = outcomes.first {
-            summary = Sentence.unverifiedRed(
-                of: worst, others: Array(outcomes.dropFirst()), reason: refused.reason,
-                receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+            summary = unverified(
+                worst, others: Array(outcomes.dropFirst()), of: refused, subject: subject, plan: plan)
             explanation = Explanation.json(
                 of: worst, key: refused.key, takenAt: refused.takenAt, receivedAt: refused.receivedAt,
                 refusal: refused.reason)
@@ -148,10 +145,34 @@ enum Judging {
         }
         return [
             Finding(
-                subject: .patient(patient), site: site, device: refused.key.device, rule: Verdict.unverifiedRedRule,
+                subject: subject, site: site, device: refused.key.device, rule: Verdict.unverifiedRedRule,
                 alertClass: .clinical, verdict: .beyond(.red), takenAt: refused.takenAt,
                 receivedAt: refused.receivedAt, report: refused.key, summary: summary, explanation: explanation)
         ]
+    }
+
+    private static func unverified(
+        _ worst: Assessment, others: [Assessment], outcomes: [RuleOutcome], of refused: RefusedReport,
+        subject: Subject, plan: Plan
+    ) -> String {
+        if case .device = subject {
+            return Sentence.unknownReaderRed(
+                of: worst, others: others, outcomes: outcomes, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+        }
+        let sentence = Sentence.unverifiedRed(
+            of: worst, others: others, reason: refused.reason, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+        return sentence.dropLast() + Sentence.alsoRed(outcomes, timeZone: plan.timeZone) + "."
+    }
+
+    private static func unverified(
+        _ worst: RuleOutcome, others: [RuleOutcome], of refused: RefusedReport, subject: Subject, plan: Plan
+    ) -> String {
+        if case .device = subject {
+            return Sentence.unknownReaderRed(
+                of: worst, others: others, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+        }
+        return Sentence.unverifiedRed(
+            of: worst, others: others, reason: refused.reason, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
     }
 
     private static func unknownQuestions(_ accepted: AcceptedReport) -> Finding? {

@@ -16,6 +16,8 @@ public final class MemoryStore: CommitStore {
     private var past: [Identifier: PatientHistory] = [:]
     private var episodes: [Subject: [AlertID: Episode]] = [:]
     private var lastSequences: [Identifier: DeviceSequence] = [:]
+    /// Every alert that there ever was, and what else stands for one.
+    private var alerts: [AlertID: AlertID] = [:]
 
     /// What the open transaction would change, apart from all the rest: copying that for each transaction would make
     /// a long replay quadratic.
@@ -44,6 +46,9 @@ public final class MemoryStore: CommitStore {
         keep(episode)
     }
 
+    /// Memory never keeps anybody waiting.
+    public func limit(until deadline: Int64?) {}
+
     public func begin() throws(StoreFailure) -> Int64 {
         rollback()
         return currentRegistry.version
@@ -63,6 +68,14 @@ public final class MemoryStore: CommitStore {
 
     public func openEpisodes(of subjects: [Subject]) throws(StoreFailure) -> [Episode] {
         subjects.flatMap { subject in episodes[subject].map { Array($0.values) } ?? [] }
+    }
+
+    public func everyOpenEpisode() throws(StoreFailure) -> [Episode] { openEpisodes }
+
+    public func recorded(_ alerts: [AlertID]) throws(StoreFailure) -> [AlertID: AlertID] {
+        var recorded: [AlertID: AlertID] = [:]
+        for alert in alerts { recorded[alert] = self.alerts[alert] }
+        return recorded
     }
 
     public func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject> { Set(episodes.keys) }
@@ -106,7 +119,11 @@ public final class MemoryStore: CommitStore {
                 answers: report.answers)
             past[report.patient, default: PatientHistory()].append(judged)
         }
-        for change in batch.episodes { keep(change.episode) }
+        for change in batch.episodes {
+            keep(change.episode)
+            alerts[change.episode.id] = change.episode.id
+        }
+        for alias in batch.aliases { alerts[alias.alias] = alias.alert }
         for sequence in batch.sequences { lastSequences[sequence.device] = sequence }
         guard keepsRows else { return }
         rows.reports += batch.reports
@@ -114,6 +131,9 @@ public final class MemoryStore: CommitStore {
         rows.statuses += batch.statuses
         rows.episodes += batch.episodes
         rows.outbox += batch.outbox
+        rows.aliases += batch.aliases
+        rows.madeDeliveries += batch.madeDeliveries
+        rows.lateOutcomes += batch.lateOutcomes
     }
 
     private func keep(_ episode: Episode) {

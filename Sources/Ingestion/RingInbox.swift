@@ -11,13 +11,20 @@ public struct RingInbox: Inbox, ~Copyable, Sendable {
 
     private var ring: RingProducer<Slot>
     private let instruments: PipelineInstruments
+    private let drained: DrainedReceipts
     private var overflow = 0
     private var stagedReports = 0
     private var receipt: [UInt8] = []
 
-    public init(ring: consuming RingProducer<Slot>, instruments: PipelineInstruments) {
+    /// `drained`: receipts of reports that came out of the spool; they leave before those of the ring.
+    public init(
+        ring: consuming RingProducer<Slot>, instruments: PipelineInstruments,
+        drained: DrainedReceipts = DrainedReceipts()
+    ) {
+        drained.announce(to: ring.wakeDescriptor)
         self.ring = ring
         self.instruments = instruments
+        self.drained = drained
     }
 
     public var freeSlots: Int { overflow >= Self.maximumOverflow ? 0 : ring.freeSlots }
@@ -53,6 +60,7 @@ public struct RingInbox: Inbox, ~Copyable, Sendable {
     public var isAllDurable: Bool { ring.gauge.durable == ring.received }
 
     public mutating func releaseDurable(_ send: (_ topic: String, _ payload: Span<UInt8>) -> Bool) -> Bool {
+        guard drained.takeAll({ send($0.topic, $0.payload.span) }) else { return false }
         var blocked = false
         var freedOverflow = 0
         var buffer: [UInt8] = []
@@ -95,18 +103,21 @@ extension [UInt8] {
 
 extension Slot {
     /// What the device is told; nil when nobody waits for an answer or the report's id can't be read.
-    var receipt: Receipt? {
+    var receipt: Receipt? { outcome.receipt(for: message, decoded) }
+}
+
+extension Outcome {
+    /// See `Slot.receipt`. A spooled report has no receipt before its commit.
+    func receipt(for message: Message, _ decoded: Decoded) -> Receipt? {
         guard let id = decoded.report.id, decoded.topic != nil else { return nil }
-        switch outcome.disposition {
-        case .pending, .unanswered:
+        switch disposition {
+        case .pending, .unanswered, .spooled:
             return nil
         case .stored:
             return Receipt(
                 id: id, outcome: .stored, reason: nil,
-                refused: outcome.refused.map {
-                    Receipt.Refused(reading: $0.index, kind: $0.kind, reason: $0.reason)
-                }, repeatAfterMinutes: outcome.repeatAfterMinutes, advice: outcome.advice,
-                receivedAt: message.receivedAt)
+                refused: refused.map { Receipt.Refused(reading: $0.index, kind: $0.kind, reason: $0.reason) },
+                repeatAfterMinutes: repeatAfterMinutes, advice: advice, receivedAt: message.receivedAt)
         case .duplicate:
             return Receipt(id: id, outcome: .duplicate, receivedAt: message.receivedAt)
         case .quarantined(let reason):

@@ -60,6 +60,8 @@ public struct Outcome: Sendable {
         case stored
         case duplicate
         case quarantined(RefusalReason)
+        /// On the local disk, until PostgreSQL takes it.
+        case spooled
     }
 
     public var disposition = Disposition.pending

@@ -167,9 +167,9 @@ struct Connection: ~Copyable {
     }
 
     /// See `MosquittoHandle.write`.
-    func write() throws(MQTTError) -> Bool {
+    func write(isBatch: Bool = false) throws(MQTTError) -> Bool {
         switch handle {
-        case .some(let handle): try handle.write()
+        case .some(let handle): try handle.write(isBatch: isBatch)
         case .none: true
         }
     }

@@ -21,7 +21,7 @@ final class GatedCallbacks<InboxType: Inbox & ~Copyable>: MosquittoCallbacks {
     /// PUBLISHes read whose acknowledgements have not been flushed.
     private(set) var unacknowledged = 0
     /// PUBLISHes taken into the inbox and not yet published to the next stage.
-    private var unpublished = 0
+    private(set) var unpublished = 0
     private var overflow: [Overflow] = []
 
     init(inbox: consuming InboxType) { self.inbox = inbox }

@@ -3,8 +3,8 @@ public import Ingestion
 
 /// How the subscriber paces itself.
 public struct SubscriberLimits: Sendable, Hashable {
-    /// Messages read before they are waited for. At least 1.
-    public var batch = 1000
+    /// Messages read before they are waited for. At least 1. No use beyond the broker's window.
+    public var batch = 2000
     /// How long a batch may stay unacknowledged before the connection is given up. Shorter than the keepalive.
     public var hold = Duration.seconds(10)
     /// Receipts that the broker has not confirmed; when there are as many, reading stops.

@@ -22,6 +22,10 @@ struct ReceiptPublisher: ~Copyable {
     private(set) var count = 0
     private var sent = 0
     private let window: Int
+    /// After a loss one publication at a time, until one is accepted: Mosquitto 2.0.11 resets the connection behind a
+    /// publication that it refuses, and the reset takes the refusal with it when more had been sent.
+    private var isCautious = false
+    private var allowed: Int { isCautious ? 1 : window }
     private var refused = 0
     private var reportRefusedAt: Int64 = 0
 
@@ -64,6 +68,7 @@ struct ReceiptPublisher: ~Copyable {
         } catch {
             connection.lost(error, now: now)
             sent = 0
+            isCautious = true
             observer(.disconnected(.publisher, error))
         }
         reportRefused(now: now)
@@ -71,7 +76,7 @@ struct ReceiptPublisher: ~Copyable {
 
     /// Sends what has been queued since `serve`, so that it need not wait for the next event.
     mutating func flush(now: Int64) {
-        guard connection.isOpen, sent < count, sent < window else { return }
+        guard connection.isOpen, sent < count, sent < allowed else { return }
         serve(events: 0, now: now)
     }
 
@@ -86,11 +91,11 @@ struct ReceiptPublisher: ~Copyable {
             if Connection.isBroken(events) { throw MQTTError(.connectionLost) }
         }
         try send()
-        _ = try connection.write()
+        if connection.wantsWrite { _ = try connection.write(isBatch: true) }
     }
 
     private mutating func send() throws(MQTTError) {
-        while sent < count, sent < window {
+        while sent < count, sent < allowed {
             let index = (head + sent) % publications.count
             guard let publication = publications[index] else { return }
             do throws(MQTTError) {
@@ -110,6 +115,8 @@ struct ReceiptPublisher: ~Copyable {
             if code.isRefusal {
                 refused += 1
                 lastRefusal = code
+            } else {
+                isCautious = false
             }
             // Brokers confirm in order, so this is the first in nearly all cases.
             for offset in 0..<sent where publications[(head + offset) % publications.count]?.packet == packet {

@@ -21,6 +21,9 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         static var stop: Int { 3 }
     }
 
+    /// Messages of a batch that are handed on together.
+    private static var part: Int { 64 }
+
     private let limits: SubscriberLimits
     private let filters: [String]
     private let control: SubscriberControl
@@ -123,7 +126,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
             }
         }
         if case .flushing(let since) = phase {
-            if try subscriber.write() {
+            if try subscriber.write(isBatch: true) {
                 callbacks.settle()
                 phase = .reading
             } else if now >= since.advanced(by: limits.hold) {
@@ -148,6 +151,8 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         // Packets that are no messages count as well, so that nobody holds us in here.
         for _ in 0..<max(1, limits.batch) where !isDrained && callbacks.inbox.freeSlots > 0 {
             isDrained = try !subscriber.read()
+            // The stages work on the first of them while the rest is read.
+            if callbacks.unpublished >= Self.part { callbacks.publish() }
         }
         try endBatch(now: now)
         if callbacks.unacknowledged == 0, isDrained, Connection.isBroken(events) {

@@ -55,8 +55,9 @@ enum EpisodeWriting {
         var calls: [(statement: Statement, parameters: PostgresParameters)] = []
         let opened = changes.filter(\.isNew)
         let changed = changes.filter { !$0.isNew }
-        if !opened.isEmpty { calls.append((insertAlerts, alertParameters(opened))) }
+        // First what ended: its subject may have opened the next alert of the same rule within this very batch.
         if !changed.isEmpty { calls.append((updateAlerts, alertParameters(changed))) }
+        if !opened.isEmpty { calls.append((insertAlerts, alertParameters(opened))) }
         let events = changes.flatMap(\.events)
         if !events.isEmpty { calls.append((insertEvents, eventParameters(events))) }
         return calls
@@ -161,7 +162,7 @@ enum OutboxWriting {
             ON CONFLICT DO NOTHING
             """)
 
-    private static let notify = Statement(
+    static let notify = Statement(
         name: "notify_outbox", sql: "SELECT pg_notify('homeward_outbox', '')")
 
     static func calls(_ entries: [OutboxEntry]) -> [(statement: Statement, parameters: PostgresParameters)] {

@@ -12,5 +12,6 @@ struct Migration: Sendable {
         Migration(version: 3, name: "m0003_alerts.sql", sql: PackageResources.m0003_alerts_sql),
         Migration(version: 4, name: "m0004_views.sql", sql: PackageResources.m0004_views_sql),
         Migration(version: 5, name: "m0005_rights.sql", sql: PackageResources.m0005_rights_sql),
+        Migration(version: 6, name: "m0006_outages.sql", sql: PackageResources.m0006_outages_sql),
     ]
 }

@@ -15,6 +15,22 @@ extension PostgresCommitStore {
             FOR UPDATE
             """)
 
+    private static let everyOpenAlert = Statement(
+        name: "every_open_alert",
+        sql: """
+            SELECT id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
+                escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision
+            FROM homeward.alert WHERE state <> 'resolved'
+            """)
+
+    private static let recordedAlerts = Statement(
+        name: "recorded_alerts",
+        sql: """
+            SELECT id, id FROM homeward.alert WHERE id = ANY ($1::uuid[])
+            UNION ALL
+            SELECT alias, alert_id FROM homeward.alert_alias WHERE alias = ANY ($1::uuid[])
+            """)
+
     private static let openSubjects = Statement(
         name: "open_subjects",
         sql: "SELECT DISTINCT subject_type, subject FROM homeward.alert WHERE state <> 'resolved'")
@@ -28,6 +44,26 @@ extension PostgresCommitStore {
         parameters.addTexts(of: columns) { $0.code }
         let result = try connection.run(Self.openAlerts, parameters, doing: "reading open alerts")
         return try EpisodeRow.episodes(result)
+    }
+
+    public func everyOpenEpisode() throws(StoreFailure) -> [Episode] {
+        connection.startCall()
+        let result = try connection.run(Self.everyOpenAlert, PostgresParameters(), doing: "reading every open alert")
+        return try EpisodeRow.episodes(result)
+    }
+
+    public func recorded(_ alerts: [AlertID]) throws(StoreFailure) -> [AlertID: AlertID] {
+        guard !alerts.isEmpty else { return [:] }
+        connection.startCall()
+        var parameters = PostgresParameters()
+        parameters.addAlerts(of: alerts) { $0 }
+        let result = try connection.run(Self.recordedAlerts, parameters, doing: "reading recorded alerts")
+        var recorded: [AlertID: AlertID] = [:]
+        for row in 0..<result.rowCount {
+            guard let id = result.uuid(row, 0), let standing = result.uuid(row, 1) else { continue }
+            recorded[AlertID(high: id.high, low: id.low)] = AlertID(high: standing.high, low: standing.low)
+        }
+        return recorded
     }
 
     public func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject> {

@@ -37,6 +37,8 @@ public final class PostgresCommitStore: CommitStore {
         }
     }
 
+    public func limit(until deadline: Int64?) { connection.limit = deadline }
+
     public func begin() throws(StoreFailure) -> Int64 {
         connection.startCall()
         if connection.isConnected {
@@ -72,6 +74,10 @@ public final class PostgresCommitStore: CommitStore {
     }
 
     public func registry() throws(StoreFailure) -> Registry {
+        let limit = connection.limit
+        connection.limit = nil
+        // What comes after has its limit again, and may be late by then.
+        defer { connection.limit = limit }
         connection.startCall()
         // Understanding a large registry takes longer than a transaction may idle, or than one call to the server.
         _ = try connection.query(
@@ -107,6 +113,7 @@ public final class PostgresCommitStore: CommitStore {
         }
         if !batch.episodes.isEmpty { calls += EpisodeWriting.calls(batch.episodes) }
         if !batch.outbox.isEmpty { calls += OutboxWriting.calls(batch.outbox) }
+        calls += OutageWriting.calls(batch)
         _ = try connection.run(calls, doing: "writing")
     }
 

@@ -41,8 +41,14 @@ struct Statement {
         return unsafe PQsocket(handle)
     }
 
+    /// No deadline is later than this time of the monotonic clock, in nanoseconds.
+    var limit: Int64?
+
     /// The deadline of everything up to the next `startCall`.
-    mutating func startCall() { startCall(within: configuration.deadline) }
+    mutating func startCall() {
+        startCall(within: configuration.deadline)
+        if let limit { deadline = min(deadline, limit) }
+    }
 
     mutating func startCall(within limit: Interval) {
         let nanoseconds = limit.microseconds.multipliedReportingOverflow(by: 1000)

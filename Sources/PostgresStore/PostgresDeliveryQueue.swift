@@ -37,7 +37,8 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
                 a.late, a.raised_at, coalesce(e.summary, a.summary), a.escalation_level, a.worst, a.acknowledged_at,
                 a.worst_acknowledged, a.latest_taken_at, t.revision, t.step, t.channel, t.recipient, t.attempts,
                 CASE t.channel WHEN 'webhook' THEN c.fields ->> 'webhook' WHEN 'email' THEN c.fields ->> 'email'
-                    WHEN 'sms' THEN c.fields ->> 'mobile' END
+                    WHEN 'sms' THEN c.fields ->> 'mobile' END,
+                t.delivery_key
             FROM taken t
             JOIN homeward.alert a ON a.id = t.alert
             LEFT JOIN homeward.alert_event e ON e.alert = t.alert AND e.revision = t.revision
@@ -105,10 +106,13 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
     private static func job(_ result: borrowing PostgresResult, _ row: Int) -> DeliveryJob? {
         guard let episode = EpisodeRow.episode(result, row, from: 0), let step = result.int32(row, 18),
             let channel = result.text(row, 19).flatMap({ Channel(rawValue: $0) }),
-            let recipient = result.identifier(row, 20), let attempt = result.int32(row, 21)
+            let recipient = result.identifier(row, 20), let attempt = result.int32(row, 21),
+            let key = result.text(row, 23)
         else { return nil }
-        let entry = OutboxEntry(
+        var entry = OutboxEntry(
             alert: episode.id, revision: episode.revision, step: Int(step), channel: channel, recipient: recipient)
+        // An outage's row keeps the key that it was told under, also where its alert is part of another now.
+        entry.key = key
         return DeliveryJob(entry: entry, attempt: Int(attempt), address: result.text(row, 22), episode: episode)
     }
 

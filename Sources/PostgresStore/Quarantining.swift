@@ -4,7 +4,7 @@ internal import Ingestion
 /// Rows of quarantine. Nothing in them can be refused: this is where everything ends that was refused elsewhere.
 enum Quarantining {
     // Twins within the batch are counted first: ON CONFLICT DO UPDATE can't touch a row twice. A payload over 64 KiB
-    // is told apart by the SHA-256 in its detail, since only its head is kept.
+    // is told apart by the SHA-256 in its detail, since only its head is kept. What is only counted is one row an hour.
     private static let statement = Statement(
         name: "quarantine",
         sql: """
@@ -15,10 +15,11 @@ enum Quarantining {
             FROM (
                 SELECT *, sha256(
                     sha256(convert_to(topic, 'UTF8')) || sha256(convert_to(reason || coalesce(' ' || place, '')
-                        || CASE WHEN reason = 'too-large' THEN detail ELSE '' END, 'UTF8')) || payload) AS fingerprint
+                        || CASE WHEN reason = 'too-large' AND hour IS NULL THEN detail ELSE '' END
+                        || coalesce(' in ' || hour, ''), 'UTF8')) || payload) AS fingerprint
                 FROM unnest($1::timestamptz[], $2::int2[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                    $8::text[], $9::bytea[])
-                    AS refused (received_at, place, site, device, report_id, reason, detail, topic, payload)
+                    $8::text[], $9::bytea[], $10::text[])
+                    AS refused (received_at, place, site, device, report_id, reason, detail, topic, payload, hour)
             ) AS refused
             WINDOW twins AS (PARTITION BY fingerprint)
             ORDER BY fingerprint, received_at
@@ -40,6 +41,7 @@ enum Quarantining {
             parameters.write(raw: row.payload)
             return true
         }
+        parameters.addTexts(of: rows) { $0.countedIn }
         return (statement, parameters)
     }
 

@@ -25,6 +25,9 @@ public import Synchronization
 /// token of S4 waits in the eventfd however late P4 is. Likewise with E1 for S1. With F1, F2 leaves a token in any
 /// case. A token may be left over (S4 after P3): it costs one look too many, never a wake-up. No fences:
 /// ThreadSanitizer does not model them.
+///
+/// Tests/RingModel/ring.pml has all this as a model, which `deploy/verify-ring.sh` checks; a comment `Model: …` at an
+/// access names its step there.
 @usableFromInline
 final class ParkingSpot: Sendable {
     private let leading = InlineArray<128, UInt8>(repeating: 0)
@@ -46,35 +49,35 @@ final class ParkingSpot: Sendable {
     @inlinable
     func wakeIfParked() {
         // S2: sequentially consistent, so that it can't be ordered before S1.
-        if parked.load(ordering: .sequentiallyConsistent) { wake() }
+        if parked.load(ordering: .sequentiallyConsistent) { wake() }  // Model: see_parked
     }
 
     @usableFromInline
     func wake() {
         // S3: the exchange lets one S4 through for each P1.
-        if parked.exchange(false, ordering: .sequentiallyConsistent) {
-            linux_eventfd_signal(descriptor)  // S4
+        if parked.exchange(false, ordering: .sequentiallyConsistent) {  // Model: take_parked
+            linux_eventfd_signal(descriptor)  // S4. Model: signal
         }
     }
 
     /// F2: leaves a token whether the end is parked or not, since it may sleep in a `poll` of its own.
-    func wakeInAnyCase() { linux_eventfd_signal(descriptor) }
+    func wakeInAnyCase() { linux_eventfd_signal(descriptor) }  // Model: signal_any
 
     @inlinable
     func arm() {
         // P1: sequentially consistent, so that P2 can't be ordered before it.
-        parked.store(true, ordering: .sequentiallyConsistent)
+        parked.store(true, ordering: .sequentiallyConsistent)  // Model: park
     }
 
     @inlinable
     func disarm() {
         // P3 and P6. If S3 was quicker its token stays in the eventfd and costs one look too many.
-        parked.store(false, ordering: .sequentiallyConsistent)
+        parked.store(false, ordering: .sequentiallyConsistent)  // Model: unpark
     }
 
     /// P5: takes the token; the caller looks again afterwards.
     @usableFromInline
-    func drain() { linux_eventfd_drain(descriptor) }
+    func drain() { linux_eventfd_drain(descriptor) }  // Model: drain_token
 
     /// P4 and P5. False when `deadline` (monotonic nanoseconds; nil: never) has passed and nothing woke us.
     /// True may be spurious (a token left over, a signal): the caller looks again.
@@ -85,7 +88,7 @@ final class ParkingSpot: Sendable {
             let left = max(0, deadline - linux_monotonic_nanoseconds())
             milliseconds = Int32(clamping: (left + 999_999) / 1_000_000)
         }
-        let ready = linux_poll_readable(descriptor, milliseconds)
+        let ready = linux_poll_readable(descriptor, milliseconds)  // Model: sleep
         if ready > 0 { drain() }
         return ready != 0
     }

@@ -34,7 +34,7 @@ final class RingControl: Sendable {
     @usableFromInline
     func fail() {
         // F1: before any F2, so that an end which takes the token finds the reason.
-        failed.store(true, ordering: .sequentiallyConsistent)
+        failed.store(true, ordering: .sequentiallyConsistent)  // Model: fail
         producerParking.wakeInAnyCase()
         decoderParking.wakeInAnyCase()
         committerParking.wakeInAnyCase()

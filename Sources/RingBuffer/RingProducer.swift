@@ -23,7 +23,7 @@ public struct RingProducer<Slot: Sendable>: ~Copyable, Sendable {
 
     deinit {
         // E1: after the last S1, so that whoever sees it also sees every published slot.
-        control.received.ended.store(true, ordering: .sequentiallyConsistent)
+        control.received.ended.store(true, ordering: .sequentiallyConsistent)  // Model: close_received
         control.decoderParking.wakeIfParked()
     }
 
@@ -42,14 +42,16 @@ public struct RingProducer<Slot: Sendable>: ~Copyable, Sendable {
     public var durable: Int {
         mutating get {
             // P2 where `park` asks, hence sequentially consistent; pairs with S1 of the committer.
-            seenDurable = control.durable.position.load(ordering: .sequentiallyConsistent)
+            seenDurable = control.durable.position.load(ordering: .sequentiallyConsistent)  // Model: look_durable
             return seenDurable
         }
     }
 
     /// True for ever once any stage has failed, or has ended before it worked everything off. Nothing more becomes
     /// durable that is not already.
-    @inlinable public var failure: Bool { control.failed.load(ordering: .sequentiallyConsistent) }
+    @inlinable public var failure: Bool {
+        control.failed.load(ordering: .sequentiallyConsistent)  // Model: look_failure
+    }
 
     /// Reads the cursors from any thread, for metrics.
     public var gauge: RingGauge { RingGauge(control: control) }
@@ -73,7 +75,7 @@ public struct RingProducer<Slot: Sendable>: ~Copyable, Sendable {
         guard next != published else { return }
         published = next
         // S1: hands the slots over to the decoder.
-        control.received.position.store(next, ordering: .sequentiallyConsistent)
+        control.received.position.store(next, ordering: .sequentiallyConsistent)  // Model: publish_received
         control.decoderParking.wakeIfParked()
     }
 
@@ -89,7 +91,7 @@ public struct RingProducer<Slot: Sendable>: ~Copyable, Sendable {
         defer {
             if released != start {
                 // For the gauge only: nobody waits for it.
-                control.released.position.store(released, ordering: .releasing)
+                control.released.position.store(released, ordering: .releasing)  // Model: publish_released
             }
         }
         while released < end, try slots.withSlot(released, body) {

@@ -45,11 +45,11 @@ public struct RingStage<Slot: Sendable>: ~Copyable, Sendable {
 
     deinit {
         // `ended` before the position, as in P2.
-        if ahead.ended.load(ordering: .sequentiallyConsistent),
-            ahead.position.load(ordering: .sequentiallyConsistent) == published
+        if ahead.ended.load(ordering: .sequentiallyConsistent),  // Model: scope_end_ended
+            ahead.position.load(ordering: .sequentiallyConsistent) == published  // Model: scope_end_position
         {
             // E1: after the last S1, so that whoever sees it also sees every published slot.
-            own.ended.store(true, ordering: .sequentiallyConsistent)
+            own.ended.store(true, ordering: .sequentiallyConsistent)  // Model: close_own
             behind.wakeIfParked()
         } else {
             // Something is left or may still come, and nobody will work it off: the others must not wait for it.
@@ -87,11 +87,11 @@ public struct RingStage<Slot: Sendable>: ~Copyable, Sendable {
     /// P2: nil when there is nothing to do but sleep.
     @inlinable
     mutating func look() -> Work? {
-        if control.failed.load(ordering: .sequentiallyConsistent) { return .failed }
+        if control.failed.load(ordering: .sequentiallyConsistent) { return .failed }  // Model: look_failed
         // `ended` before the position: once it is set the position is final, so none is missed.
-        let ended = ahead.ended.load(ordering: .sequentiallyConsistent)
+        let ended = ahead.ended.load(ordering: .sequentiallyConsistent)  // Model: look_ended
         // Pairs with S1 of the end ahead: its writes to the slots are visible from here on.
-        claimed = ahead.position.load(ordering: .sequentiallyConsistent)
+        claimed = ahead.position.load(ordering: .sequentiallyConsistent)  // Model: look_position
         if claimed != published { return .slots(published..<claimed) }
         return ended ? .finished : nil
     }
@@ -113,7 +113,7 @@ public struct RingStage<Slot: Sendable>: ~Copyable, Sendable {
         precondition(sequence >= published && sequence < claimed, "slot is not claimed by this stage")
         published = sequence + 1
         // S1: hands the slots over to the end behind.
-        own.position.store(published, ordering: .sequentiallyConsistent)
+        own.position.store(published, ordering: .sequentiallyConsistent)  // Model: publish_own
         behind.wakeIfParked()
     }
 

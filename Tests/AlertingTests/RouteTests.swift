@@ -96,4 +96,83 @@ import Testing
     @Test func `a delivery's key is the same on every replay`() throws {
         #expect(try told(registry([person("cm-01")])) == told(registry([person("cm-01")])))
     }
+
+    // MARK: - While PostgreSQL is away
+
+    private func change(
+        _ subject: Subject = .patient(Identifier("P0001")!), site: Identifier? = Identifier("north"),
+        _ severity: Severity = .red, _ alertClass: AlertClass = .clinical
+    ) throws -> EpisodeChange {
+        var ledger = EpisodeLedger(open: [])
+        ledger.apply(
+            Finding(
+                subject: subject, site: site, device: nil, rule: "r", alertClass: alertClass,
+                verdict: .beyond(severity), takenAt: monday, receivedAt: monday, report: nil, summary: "words"))
+        return try #require(ledger.changes.first)
+    }
+
+    @Test func `in an outage every step is told at once, each person once under the lowest`() throws {
+        let path = EscalationPath(
+            site: north, alertClass: .clinical, severity: .red, when: .always,
+            steps: [
+                EscalationStep(to: .keyWorker, after: .minutes(0)), EscalationStep(to: .teamLead, after: .minutes(15)),
+                EscalationStep(to: .careManager(Identifier("cm-01")!), after: .minutes(30)),
+                EscalationStep(to: .careManager(Identifier("cm-02")!), after: .minutes(45)),
+                EscalationStep(to: .careManager(Identifier("mute")!), after: .minutes(60)),
+            ])
+        let people = [person("cm-01"), person("cm-02"), person("lead", .teamLead), person("mute", webhook: false)]
+        let registry = registry(people, paths: [path])
+        let change = try change()
+        let route = Route(registry: registry)
+        let entries = route.outageEntries(for: change, at: monday)
+        #expect(entries.map { "\($0.step) \($0.recipient)" } == ["0 cm-01", "1 lead", "3 cm-02"])
+        // The first step's keys are those that the outbox would have.
+        #expect(Set(entries.map(\.key)).isSuperset(of: route.entries(for: change, at: monday).map(\.key)))
+        let notices = route.outageNotices(for: [change])
+        #expect(notices.map(\.job.entry) == entries)
+        #expect(notices.map(\.job.address) == ["cm-01", "lead", "cm-02"].map { "http://127.0.0.1:9/\($0)" })
+        #expect(notices.allSatisfy { $0.at == monday && $0.job.attempt == 1 && $0.job.episode == change.episode })
+    }
+
+    @Test func `a red of a site that nobody knows goes to every team rather than to none`() throws {
+        let people = [person("cm-01"), person("lead", .teamLead), person("admin", .administrator)]
+        let change = try change(.device(Identifier("dev-9")!), site: Identifier("south"))
+        let entries = Route(registry: registry(people)).outageEntries(for: change, at: monday)
+        #expect(entries.map { "\($0.step) \($0.recipient)" } == ["0 lead", "1 admin"])
+        #expect(Route(registry: Registry()).outageEntries(for: change, at: monday).isEmpty)
+    }
+
+    @Test func `an alert that was merely joined since stands as it was told`() throws {
+        var ledger = EpisodeLedger(open: [])
+        for (seconds, words) in [(Int64(0), "first"), (1, "second")] {
+            let at = monday + .seconds(seconds)
+            ledger.apply(
+                Finding(
+                    subject: .patient(Identifier("P0001")!), site: north, device: nil, rule: "r",
+                    alertClass: .clinical, verdict: .beyond(.red), takenAt: at, receivedAt: at, report: nil,
+                    summary: words))
+        }
+        let notices = Route(registry: registry([person("cm-01")])).outageNotices(for: ledger.changes)
+        #expect(notices.map(\.job.episode.revision) == [1])
+        #expect(notices.map(\.job.episode.summary) == ["first"])
+        #expect(notices.map(\.at) == [monday])
+    }
+
+    @Test func `an address is the registry's for that channel`() {
+        var worker = person("cm-01")
+        worker.email = "a@example.org"
+        worker.mobile = "+44"
+        let route = Route(registry: registry([worker]))
+        func address(_ channel: Channel, _ recipient: String = "cm-01") -> String? {
+            route.address(
+                of: OutboxEntry(
+                    alert: AlertID(high: 0, low: 0), revision: 1, step: 0, channel: channel,
+                    recipient: Identifier(recipient)!))
+        }
+        #expect(address(.webhook) == "http://127.0.0.1:9/cm-01")
+        #expect(address(.email) == "a@example.org")
+        #expect(address(.sms) == "+44")
+        #expect(address(.mqtt) == nil)
+        #expect(address(.webhook, "cm-99") == nil)
+    }
 }

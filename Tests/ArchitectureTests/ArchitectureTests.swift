@@ -13,18 +13,25 @@ import Testing
         "Registry": ["Clinical"],
         "Alerting": ["Clinical", "Registry", "Cryptography"],
         "Documents": ["Clinical", "Registry", "Cryptography", "Formats"],
-        "Ingestion": ["RingBuffer", "Formats", "Alerting", "Clinical", "Registry", "Instruments", "CLinux"],
+        "Ingestion": [
+            "RingBuffer", "Formats", "Alerting", "Clinical", "Registry", "Instruments", "CLinux", "Cryptography",
+        ],
         "MQTTClient": ["CMosquitto", "CLinux", "Ingestion", "Cryptography", "Clinical", "RingBuffer", "Instruments"],
         "PostgresStore": [
             "CPQ", "CLinux", "Ingestion", "Alerting", "Clinical", "Registry", "Documents", "Formats", "Instruments",
             "Cryptography",
         ],
+        "Outage": [
+            "CLinux", "Ingestion", "Alerting", "Clinical", "Registry", "Documents", "Formats", "Cryptography",
+        ],
+        "Spool": ["CLinux", "CSodium", "Ingestion", "Clinical", "Cryptography"],
         "Delivery": ["CCurl", "CLinux", "Alerting", "Clinical", "Cryptography", "Formats", "Instruments", "Registry"],
         "WebApp": ["Formats", "Instruments"],
         "Simulation": ["MQTTClient", "CLinux", "Clinical", "Formats", "Registry", "Documents"],
         "HomewardDaemon": [
             "Alerting", "Clinical", "CLinux", "Cryptography", "Delivery", "Documents", "Formats", "Ingestion",
-            "Instruments", "MQTTClient", "PostgresStore", "Registry", "RingBuffer", "Simulation", "WebApp",
+            "Instruments", "MQTTClient", "Outage", "PostgresStore", "Registry", "RingBuffer", "Simulation", "Spool",
+            "WebApp",
         ],
         "homeward": ["HomewardDaemon", "Simulation", "Clinical", "Formats"],
         "Benchmarks": ["RingBuffer", "Formats", "Clinical", "CLinux", "CAllocationCounter"],
@@ -32,8 +39,8 @@ import Testing
 
     /// Rooms that touch memory by hand: the ring, and the edges to C libraries and system calls.
     static let mayBeUnsafe: Set<String> = [
-        "RingBuffer", "Clinical", "Cryptography", "Formats", "Ingestion", "MQTTClient", "PostgresStore", "Delivery",
-        "HomewardDaemon", "Simulation", "Benchmarks",
+        "RingBuffer", "Clinical", "Cryptography", "Formats", "Ingestion", "MQTTClient", "PostgresStore", "Spool",
+        "Delivery", "Outage", "HomewardDaemon", "Simulation", "Benchmarks",
     ]
 
     static let rooms = Set(mayImport.keys).union([

@@ -261,4 +261,30 @@ import Testing
         #expect(try stack.value("SELECT detail FROM homeward.v_quarantine").contains("23514"))
         #expect(stack.metric(#"homeward_reports_quarantined_total{reason="unstorable"}"#) == 1)
     }
+
+    @Test func `an alert that ends and opens again within one batch is two alerts`() throws {
+        let stack = try Stack()
+        try stack.startReadyDaemon()
+        var reader = try TestReader(port: stack.broker.port)
+        func report(_ id: String, sequence: Int, second: Int) -> String {
+            let taken = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: Double(second - 60)))
+            return Payload.report(id, takenAt: taken)
+                .replacing(#","readings""#, with: #","seq":\#(sequence),"readings""#)
+        }
+        try reader.publish(report("g1", sequence: 1, second: 1))
+        try reader.publish(report("g3", sequence: 3, second: 3))
+        _ = try reader.receipted("g3")
+        func gaps() throws -> [String] {
+            try stack.query("SELECT state FROM homeward.v_alert WHERE rule = 'sequence-gap' ORDER BY raised_at")
+                .compactMap(\.first)
+        }
+        #expect(try gaps() == ["open"])
+        // They wait at the broker and come together: what was missing, and then a new hole.
+        #expect(stack.stopDaemon() == 0)
+        try reader.publish(report("g2", sequence: 2, second: 4))
+        try reader.publish(report("g9", sequence: 9, second: 9))
+        try stack.startReadyDaemon()
+        _ = try reader.receipted("g9")
+        #expect(try gaps() == ["resolved", "open"])
+    }
 }

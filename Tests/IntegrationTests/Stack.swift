@@ -23,24 +23,36 @@ final class Stack {
           - { code: dev-0002, site: north, pairings: [] }
         """
 
+    /// The servers that a test puts under the daemon instead of the common ones, and the ports by which it goes there.
+    struct Servers {
+        var broker: PrivateBroker
+        var postgres: PrivatePostgres
+        var brokerPort: UInt16
+        var databasePort: UInt16
+    }
+
     /// Starts broker and database, migrates and enrols the ward.
     init(
-        registry: String = Stack.ward, webhook: String = "http://127.0.0.1:9/hook", environment: [String: String] = [:]
+        registry: String = Stack.ward, webhook: String = "http://127.0.0.1:9/hook",
+        environment: [String: String] = [:], servers: Servers? = nil
     )
         throws
     {
-        broker = try PrivateBroker()
-        postgres = try PrivatePostgres.shared()
+        broker = try servers?.broker ?? PrivateBroker()
+        postgres = try servers?.postgres ?? PrivatePostgres.shared()
         database = try postgres.createDatabase()
+        let brokerPort = servers?.brokerPort ?? broker.port
+        let databaseURL = postgres.url(database: database)
+            .replacing(":\(postgres.port)/", with: ":\(servers?.databasePort ?? UInt16(clamping: postgres.port))/")
         directory = FileManager.default.temporaryDirectory.appending(path: "homeward-stack-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         httpPort = try PrivateBroker.freePort()
         self.environment = environment
         let configuration = """
-            broker: { host: 127.0.0.1, port: \(broker.port) }
-            database: { url: "\(postgres.url(database: database))" }
+            broker: { host: 127.0.0.1, port: \(brokerPort) }
+            database: { url: "\(databaseURL)" }
             sites: ["*"]
-            spool: { directory: \(directory.path)/spool }
+            spool: { directory: \(spool.path) }
             http: { host: 127.0.0.1, port: \(httpPort), public_url: "http://127.0.0.1:\(httpPort)" }
             log: { level: info, format: json }
             """
@@ -58,6 +70,8 @@ final class Stack {
         try? FileManager.default.removeItem(at: directory)
     }
 
+    var spool: URL { directory.appending(path: "spool") }
+    var registryFile: URL { directory.appending(path: "ward.yaml") }
     var configurationFile: URL { directory.appending(path: "homeward.yaml") }
 
     /// Built beside the tests.
@@ -125,7 +139,8 @@ final class Stack {
         (try? String(contentsOf: directory.appending(path: "log"), encoding: .utf8)) ?? ""
     }
 
-    func startDaemon(_ extra: [String: String] = [:]) throws {
+    /// - Parameter launcher: a program and its arguments that becomes the daemon.
+    func startDaemon(_ extra: [String: String] = [:], launcher: [String] = []) throws {
         let logFile = directory.appending(path: "log")
         if !FileManager.default.fileExists(atPath: logFile.path) {
             try Data().write(to: logFile)
@@ -133,8 +148,9 @@ final class Stack {
         let handle = try FileHandle(forWritingTo: logFile)
         try handle.seekToEnd()
         let process = Process()
-        process.executableURL = try Self.executable
-        process.arguments = ["serve", "--config", configurationFile.path]
+        let command = try launcher + [Self.executable.path, "serve", "--config", configurationFile.path]
+        process.executableURL = command.first.map { URL(filePath: $0) }
+        process.arguments = Array(command.dropFirst())
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }.merging(extra) { $1 }
         process.standardError = handle
         process.standardInput = FileHandle.nullDevice
@@ -165,6 +181,8 @@ final class Stack {
         self.daemon = nil
         return daemon.terminationStatus
     }
+
+    var daemonProcessID: pid_t? { daemon?.processIdentifier }
 
     func signalDaemon(_ number: Int32) {
         if let daemon { Foundation.kill(daemon.processIdentifier, number) }

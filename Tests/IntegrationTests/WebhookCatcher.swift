@@ -1,11 +1,21 @@
 import Foundation
 import Synchronization
 
-/// A care manager's endpoint: keeps what is posted to it and answers 204.
+/// A care manager's endpoint: keeps what is posted to it and answers 204, unless told to do otherwise.
 final class WebhookCatcher: Sendable {
+    struct Arrival: Sendable {
+        var at: ContinuousClock.Instant
+        /// The idempotency key.
+        var delivery: String
+        var body: String
+    }
+
+    enum Manner: Sendable { case takes, refuses, losesAnswer }
+
     private let descriptor: Int32
     let port: UInt16
-    private let received = Mutex<[String]>([])
+    private let received = Mutex<[Arrival]>([])
+    private let manner = Mutex(Manner.takes)
 
     init() throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -26,9 +36,10 @@ final class WebhookCatcher: Sendable {
             while true {
                 let connection = accept(descriptor, nil, nil)
                 guard connection >= 0 else { return }
-                let body = Self.serve(connection)
                 guard let self else { return }
-                if let body { self.received.withLock { $0.append(body) } }
+                let manner = self.manner.withLock { $0 }
+                // Kept before it is answered: once the sender knows that it arrived, so does the test.
+                Self.serve(connection, manner) { arrival in self.received.withLock { $0.append(arrival) } }
             }
         }
     }
@@ -36,9 +47,13 @@ final class WebhookCatcher: Sendable {
     deinit { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
     var url: String { "http://127.0.0.1:\(port)/hook" }
-    var bodies: [String] { received.withLock { $0 } }
+    var bodies: [String] { received.withLock { $0.map(\.body) } }
+    /// What was taken, in the order of coming; a notification whose answer was lost was taken.
+    var arrivals: [Arrival] { received.withLock { $0 } }
 
-    private static func serve(_ connection: Int32) -> String? {
+    func behave(_ manner: Manner) { self.manner.withLock { $0 = manner } }
+
+    private static func serve(_ connection: Int32, _ manner: Manner, _ take: (Arrival) -> Void) {
         defer { close(connection) }
         var request: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 4096)
@@ -49,13 +64,18 @@ final class WebhookCatcher: Sendable {
                 let length = text.lowercased().split(separator: "\r\n").first { $0.hasPrefix("content-length:") }
                     .flatMap { Int($0.split(separator: ":")[1].trimmingCharacters(in: .whitespaces)) }
                 if body.utf8.count >= length ?? 0 {
-                    let answer = Array("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".utf8)
+                    let key = text.split(separator: "\r\n").first { $0.lowercased().hasPrefix("homeward-delivery:") }
+                        .map { $0.drop { $0 != ":" }.dropFirst().trimmingCharacters(in: .whitespaces) }
+                    if manner != .refuses { take(Arrival(at: .now, delivery: key ?? "", body: body)) }
+                    guard manner != .losesAnswer else { return }
+                    let status = manner == .refuses ? "503 Service Unavailable" : "204 No Content"
+                    let answer = Array("HTTP/1.1 \(status)\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".utf8)
                     _ = unsafe send(connection, answer, answer.count, Int32(MSG_NOSIGNAL))
-                    return body
+                    return
                 }
             }
             let count = unsafe recv(connection, &part, part.count, 0)
-            guard count > 0 else { return nil }
+            guard count > 0 else { return }
             request += part[..<count]
         }
     }

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "CRC32C.h"
 #include "CrashGuard.h"
 
 /// Names the calling thread (at most 15 bytes are kept), so that /proc/PID/task/*/comm tells the stages apart.

@@ -121,12 +121,26 @@ private let libraryStart: Int32 = mosquitto_lib_init()
     }
 
     /// Writes what is queued. False when the socket takes no more for now.
-    func write() throws(MQTTError) -> Bool {
+    ///
+    /// libmosquitto makes one call to `send` a packet, and without Nagle's delay each would travel alone: for a batch
+    /// the socket is corked meanwhile, so that its acknowledgements leave in a few segments. Not for a DISCONNECT: the
+    /// socket is closed right after it, and what the cork holds back then may never leave.
+    func write(isBatch: Bool = false) throws(MQTTError) -> Bool {
+        if isBatch { cork(true) }
         errno = 0
         let code = unsafe mosquitto_loop_write(pointer, 1)
-        try check(code, system: errno)
+        let system = errno
+        if isBatch { cork(false) }
+        try check(code, system: system)
         guard descriptor >= 0 else { throw closed() }
         return !wantsWrite
+    }
+
+    /// Best effort: without it packets leave one by one.
+    private func cork(_ isOn: Bool) {
+        var value: Int32 = isOn ? 1 : 0
+        _ = unsafe setsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// Queues a PINGREQ when one is due; throws when the last one was not answered. Once a second or so.

@@ -1,0 +1,131 @@
+import Alerting
+import CLinux
+import Clinical
+import Delivery
+import Dispatch
+import Documents
+import Ingestion
+import Instruments
+import Logging
+import Outage
+import Registry
+import Spool
+import Synchronization
+
+/// The spool, the memory and the deliveries that carry the pipeline over an outage of PostgreSQL, in the state
+/// directory. Made before the pipeline starts, then the commit thread's; `dispatcher` and `keep` are for others.
+final class OutageStandby: Standby {
+    /// How often the memory of open alerts is read anew and written to disk.
+    private static let refreshInterval: Int64 = 30_000_000_000
+
+    let spool: any ReportSpool
+    private let store: OutageStore
+    private let deliveries: OutageDeliveries
+    private let snapshots: SnapshotWriter
+    private let logger: Logger
+    private var knownVersion: Int64?
+    private var nextRefresh: Int64 = 0
+
+    var memory: any CommitStore { store }
+    var ledger: any OutageLedger { deliveries }
+
+    init(
+        spool: any ReportSpool, deliveries: OutageDeliveries, snapshots: SnapshotWriter,
+        packs: PackLibrary, logger: Logger
+    ) {
+        self.spool = spool
+        self.deliveries = deliveries
+        self.snapshots = snapshots
+        self.logger = logger
+        store = OutageStore()
+        restore(packs: packs)
+    }
+
+    /// What an earlier life knew, so that judging goes on also when this one begins in an outage.
+    private func restore(packs: PackLibrary) {
+        do throws(OutageFault) {
+            if let kept = try snapshots.directory.readRegistry() {
+                store.use(RegistryBuilder(packs: packs).build(kept.entries, version: kept.version).registry)
+            }
+            if let state = try snapshots.directory.readState() { store.restore(state) }
+        } catch {
+            logger.error(
+                "snapshot can't be read: in an outage patients are unknown until PostgreSQL was there once",
+                metadata: ["cause": "\(error)"])
+        }
+        store.adopt(deliveries.openEpisodes)
+    }
+
+    func tell(_ changes: [EpisodeChange], registry: Registry) {
+        let notices = Route(registry: registry).outageNotices(for: changes)
+        do throws(OutageFault) {
+            try deliveries.add(notices)
+        } catch {
+            logger.critical(
+                "outage journal can't be written: reds are sent, but a crash would send them again",
+                metadata: ["cause": "\(error)"])
+        }
+    }
+
+    func note(_ memory: JudgingMemory, registry: Registry) {
+        if registry.version != knownVersion {
+            store.use(registry)
+            knownVersion = registry.version
+        }
+        store.note(memory)
+    }
+
+    var isRefreshDue: Bool { linux_monotonic_nanoseconds() >= nextRefresh }
+
+    func refresh(from database: any CommitStore) throws(StoreFailure) {
+        nextRefresh = linux_monotonic_nanoseconds() + Self.refreshInterval
+        _ = try database.begin()
+        store.replaceOpenEpisodes(try database.everyOpenEpisode())
+        try database.commit()
+        snapshots.write(store.makeState(at: wallClock()))
+    }
+
+    func endOutage() {
+        deliveries.endOutage()
+        store.endOutage()
+        nextRefresh = 0
+    }
+
+    func close() {
+        snapshots.write(store.makeState(at: wallClock()))
+        snapshots.finish()
+    }
+}
+
+/// Writes the snapshots on a queue of its own: encoding a large registry takes longer than a report may wait.
+final class SnapshotWriter: Sendable {
+    let directory: SnapshotDirectory
+    private let queue = DispatchQueue(label: "snapshots")
+    private let logger: Logger
+
+    init(directory: SnapshotDirectory, logger: Logger) {
+        self.directory = directory
+        self.logger = logger
+    }
+
+    func write(registry entries: [RegistryEntry], version: Int64) {
+        run { directory throws(OutageFault) in try directory.write(registry: entries, version: version) }
+    }
+
+    func write(_ state: OutageState) {
+        run { directory throws(OutageFault) in try directory.write(state) }
+    }
+
+    /// Returns when everything is on disk.
+    func finish() { queue.sync {} }
+
+    private func run(_ body: @escaping @Sendable (SnapshotDirectory) throws(OutageFault) -> Void) {
+        queue.async { [directory, logger] in
+            do throws(OutageFault) {
+                try body(directory)
+            } catch {
+                logger.error("snapshot was not written", metadata: ["cause": "\(error)"])
+            }
+        }
+    }
+}

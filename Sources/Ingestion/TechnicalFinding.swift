@@ -1,0 +1,38 @@
+public import Alerting
+public import Clinical
+import Registry
+
+/// What other threads have to say about this instance itself, for the technical route: an alert of the subject
+/// `instance`, raised by the commit thread with its next transaction.
+public struct TechnicalFinding: Sendable, Hashable {
+    /// The rules that are not about one report.
+    public enum Rule: String, Sendable, CaseIterable {
+        /// The broker had forgotten our session: what it had queued for us is gone.
+        case lostSession = "lost-session"
+        /// Half of the spool's quota is used.
+        case spoolFilling = "spool-filling"
+        /// The spool takes no more: reading from the broker has stopped.
+        case spoolFull = "spool-full"
+        /// Records of the spool were damaged and set aside.
+        case spoolCorrupt = "spool-corrupt"
+    }
+
+    public var rule: Rule
+    public var verdict: Finding.Verdict
+    public var at: Instant
+    /// One sentence for an operator.
+    public var summary: String
+
+    public init(_ rule: Rule, _ verdict: Finding.Verdict, at: Instant, summary: String) {
+        self.rule = rule
+        self.verdict = verdict
+        self.at = at
+        self.summary = summary
+    }
+
+    var finding: Finding {
+        Finding(
+            subject: .instance, site: nil, device: nil, rule: rule.rawValue, alertClass: .technical, verdict: verdict,
+            takenAt: at, receivedAt: at, report: nil, summary: summary)
+    }
+}

@@ -1,0 +1,235 @@
+import Alerting
+import Clinical
+import Formats
+import Instruments
+import Logging
+import Registry
+import RingBuffer
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Ingestion
+
+/// The commit thread with a store that goes away, a spool and a memory.
+@Suite struct SpoolingTests {
+    @Test func `reports are durable, in order and answered once PostgreSQL is back`() throws {
+        let line = try Line()
+        try line.send("a")
+        #expect(line.isDurable(1))
+        line.store.isAway.store(true, ordering: .releasing)
+        for id in ["b", "c", "d"] { try line.send(id) }
+        #expect(line.isDurable(4))
+        #expect(line.standby.memorySpool.count(of: .ordinary) == 3)
+        #expect(line.receipts() == ["stored a"], "a spooled report has no receipt before its commit")
+        line.store.isAway.store(false, ordering: .releasing)
+        #expect(eventually { line.standby.outagesEnded.load(ordering: .acquiring) == 1 })
+        try line.send("e")
+        #expect(line.isDurable(5))
+        #expect(line.receipts() == ["stored b", "stored c", "stored d", "stored e"])
+        #expect(line.counts == [5, 5, 0])
+        line.end()
+        #expect(line.storedIDs == ["a", "b", "c", "d", "e"])
+    }
+
+    @Test func `a red of an outage is told at once and only once`() throws {
+        let line = try Line()
+        line.store.isAway.store(true, ordering: .releasing)
+        try line.send("a", spo2: 80)
+        try line.send("b", spo2: 80)
+        #expect(line.isDurable(2))
+        #expect(line.standby.told.withLock { $0.map(\.episode.rule) } == ["spo2-low"])
+        line.store.isAway.store(false, ordering: .releasing)
+        #expect(eventually { line.standby.outagesEnded.load(ordering: .acquiring) == 1 })
+        line.end()
+        #expect(line.standby.told.withLock { $0.count } == 1)
+        #expect(line.memory.openEpisodes.map(\.rule) == ["spo2-low"])
+        #expect(line.memory.openEpisodes.map(\.id) == line.standby.told.withLock { $0.map(\.episode.id) })
+    }
+
+    @Test func `what an earlier run left comes before everything new`() throws {
+        let line = try Line(spooled: [Line.message("old", spo2: 97)])
+        try line.send("new")
+        #expect(line.isDurable(1))
+        #expect(eventually { line.standby.outagesEnded.load(ordering: .acquiring) == 1 })
+        line.end()
+        #expect(line.storedIDs == ["old", "new"])
+    }
+
+    @Test func `a full spool stops everything but reds and goes on with room`() throws {
+        let line = try Line()
+        line.standby.memorySpool.quota.store(20, ordering: .relaxed)
+        line.store.isAway.store(true, ordering: .releasing)
+        // One by one: a batch is taken whole or not at all.
+        for index in 1...19 {
+            try line.send("fill-\(index)")
+            #expect(line.isDurable(index))
+        }
+        try line.send("ordinary")
+        try line.send("red", spo2: 80)
+        #expect(eventually { line.control.spoolProblem != nil })
+        #expect(eventually { line.standby.told.withLock { $0.map(\.episode.rule) }.contains("spool-full") })
+        #expect(line.gauge.durable == 19, "nothing is acknowledged that is not durable")
+        line.store.isAway.store(false, ordering: .releasing)
+        #expect(line.isDurable(21))
+        #expect(eventually { line.standby.outagesEnded.load(ordering: .acquiring) == 1 })
+        #expect(line.control.spoolProblem == nil)
+        line.end()
+        #expect(Set(line.storedIDs).count == 21)
+        #expect(line.storedIDs.count == 21)
+        #expect(Set(line.memory.openEpisodes.map(\.rule)).isSuperset(of: ["spo2-low", "spool-full"]))
+        #expect(line.memory.rows.episodes.contains { $0.episode.rule == "spool-filling" })
+    }
+
+    @Test func `a commit whose answer was lost is found again by its keys`() throws {
+        let line = try Line()
+        line.store.lostAnswers.store(1, ordering: .releasing)
+        try line.send("a")
+        #expect(line.isDurable(1))
+        line.end()
+        #expect(line.storedIDs == ["a"])
+        #expect(line.counts == [1, 0, 1], "the retry finds its own report")
+    }
+
+    @Test func `a device that floods waits behind the others and loses nothing`() throws {
+        let line = try Line(flood: FloodGuard(rate: 0, burst: 20))
+        for index in 0..<20 {
+            try line.send("burst-\(index)")
+            #expect(line.isDurable(index + 1))
+        }
+        line.release()
+        // One batch: the flood and a neighbour.
+        for index in 0..<30 { try line.stage("flood-\(index)") }
+        for index in 0..<10 { try line.stage("calm-\(index)", device: "dev-0002") }
+        line.publish()
+        #expect(eventually { line.counts[0] == line.counts[1] + line.counts[2] + 10 })
+        line.end()
+        let later = line.storedIDs.suffix(30)
+        #expect(later.allSatisfy { $0.hasPrefix("flood-") })
+        #expect(line.storedIDs.count == 50)
+        #expect(line.memory.rows.quarantined.map(\.reason) == Array(repeating: .unknownDevice, count: 10))
+        #expect(line.memory.rows.episodes.contains { $0.episode.rule == "flood" && $0.episode.severity == .amber })
+    }
+
+    @Test func `damage in the spool is a red for the technical route`() throws {
+        let line = try Line()
+        line.standby.memorySpool.incidents.withLock { $0 = [.corrupt(file: "1.corrupt", bytes: 77)] }
+        try line.send("a")
+        #expect(eventually { line.counts[1] == 1 })
+        line.end()
+        let alert = try #require(line.memory.openEpisodes.first { $0.rule == "spool-corrupt" })
+        #expect(alert.severity == .red)
+        #expect(alert.alertClass == .technical)
+        #expect(alert.subject == .instance)
+        #expect(alert.summary.contains("77 bytes"))
+    }
+
+    @Test func `what another thread found is raised without waiting for a report`() throws {
+        let line = try Line()
+        line.control.raise(
+            TechnicalFinding(.lostSession, .beyond(.amber), at: Bench.now, summary: "The session was lost."))
+        #expect(eventually { line.control.beatCount > 2 })
+        line.end()
+        #expect(line.memory.openEpisodes.map(\.rule) == ["lost-session"])
+    }
+}
+
+/// A ring with its commit thread; the test is the mqtt and the decode thread. `end()` before anything of the thread's
+/// own is looked at.
+private final class Line {
+    let memory = MemoryStore(registry: Bench.registry(), keepsRows: true)
+    let store: FlakyStore
+    let standby = TestStandby()
+    let control = CommitControl()
+    let instruments = PipelineInstruments(
+        .init(
+            reasons: RefusalReason.allCases.map(\.rawValue), alertClasses: AlertClass.allCases.map(\.rawValue),
+            severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
+    let gauge: RingGauge
+    private var inbox: RingInbox?
+    private let threads: [StageThread]
+
+    init(spooled: [Message] = [], flood: FloodGuard = FloodGuard()) throws {
+        store = FlakyStore(memory)
+        if !spooled.isEmpty { try standby.memorySpool.append(spooled, to: .ordinary, holdingRed: false) }
+        let ends = try RingEnds<Slot>(capacity: 64) { _ in Slot() }
+        gauge = ends.gauge
+        let parts = Handoff(
+            Parts(store: store, standby: standby, control: control, instruments: instruments))
+        let committer = Handoff(ends.committer)
+        let decoder = Handoff(ends.decoder)
+        inbox = RingInbox(ring: ends.producer, instruments: instruments, drained: control.receipts)
+        threads = [
+            StageThread.start(name: "decode") {
+                var stage = DecodeStage()
+                stage.run(decoder.take())
+            },
+            StageThread.start(name: "commit") {
+                let parts = parts.take()
+                var stage = CommitStage(
+                    processor: BatchProcessor(packs: Bench.packs), store: parts.store, standby: parts.standby,
+                    durable: .milliseconds(50), instruments: parts.instruments, control: parts.control,
+                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                stage.flood = flood
+                stage.run(committer.take())
+            },
+        ]
+    }
+
+    /// `@unchecked`: handed to the thread that owns it.
+    private struct Parts: @unchecked Sendable, ~Copyable {
+        let store: FlakyStore
+        let standby: TestStandby
+        let control: CommitControl
+        let instruments: PipelineInstruments
+    }
+
+    static func message(_ id: String, spo2: Double) -> Message {
+        Bench.message(Bench.payload(id: id, readings: Bench.reading("spo2", spo2, "%")))
+    }
+
+    func send(_ id: String, spo2: Double = 97) throws {
+        try stage(id, spo2: spo2)
+        publish()
+    }
+
+    var hasRoom: Bool { (inbox?.freeSlots ?? 0) > 0 }
+    func publish() { inbox?.publish() }
+    func release() { _ = inbox?.releaseDurable { _, _ in true } }
+
+    func stage(_ id: String, spo2: Double = 97, device: String = "dev-0001") throws {
+        var message = Self.message(id, spo2: spo2)
+        message.topic = Array("homeward/v1/north/\(device)/report".utf8)
+        let isTaken = inbox?.receive(
+            topic: message.topic.span, payload: message.payload.span, fullLength: message.fullLength, digest: nil,
+            retained: false, receivedAt: message.receivedAt)
+        try #require(isTaken == true)
+    }
+
+    func isDurable(_ count: Int) -> Bool { eventually { gauge.durable == count } }
+
+    /// `outcome id` of every receipt since the last call, in order.
+    func receipts() -> [String] {
+        var lines: [String] = []
+        _ = inbox?.releaseDurable { _, payload in
+            let text = unsafe payload.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+            let parts = text.split(separator: "\"")
+            lines.append("\(parts[7]) \(parts[3])")
+            return true
+        }
+        return lines
+    }
+
+    /// Received, stored, duplicate.
+    var counts: [Int] {
+        let counts = instruments.reportCounts
+        return [counts.received, counts.stored, counts.duplicate]
+    }
+
+    func end() {
+        inbox = nil
+        threads.forEach { $0.join() }
+    }
+
+    var storedIDs: [String] { memory.rows.reports.map { "\($0.key.report)" } }
+}
