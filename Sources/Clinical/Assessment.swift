@@ -57,6 +57,9 @@ public struct Assessment: Sendable, Hashable {
     public var otherReadings: [PastReading]
     /// The red limit that it is beyond and that waits for its confirmation: it is amber until then.
     public var awaited: BandLimit?
+    /// The patient is asked to measure again in this time: the red limit that it is beyond wants a second reading,
+    /// whether or not the red waits for it.
+    public var repeatAfter: Interval?
     /// In range, and the reading before it waited for a confirmation that this one does not give.
     public var unconfirmed: PastReading?
     /// What the patient is told at once.

@@ -36,6 +36,9 @@ extension Verdict {
         assessments.compactMap { Confirmation($0, receivedAt: receivedAt) }
     }
 
+    /// In what time the patient is asked to measure again; nil: need not.
+    public var repeatAfter: Interval? { assessments.compactMap(\.repeatAfter).min() }
+
     /// What the patient is to be told at once: the advice of the most severe finding that has one.
     public var advice: Advice? {
         let all =

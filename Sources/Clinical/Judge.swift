@@ -5,7 +5,7 @@
 /// empty one where there is none to be had: then such a limit waits for its next reading.
 ///
 /// `mayHold` is false where the reader can't ask for a repeat, and while the database is away: then a limit that would
-/// wait for its confirmation is red at once.
+/// wait for its confirmation is red at once, and asks for the repeat all the same.
 public func judge(
     _ report: JudgedReport, plan: Plan, history: PatientHistory = PatientHistory(), mayHold: Bool = true
 ) -> Verdict {
@@ -164,6 +164,8 @@ private struct Judgement {
         var others: [PastReading] = []
         /// Which of the band's thresholds is red once it is confirmed.
         var awaitedPlace: Int?
+        /// Which of the band's thresholds would have waited, had it been allowed to.
+        var unheldPlace: Int?
     }
 
     /// The worst that any reading of the kind is by any of the bands.
@@ -197,6 +199,8 @@ private struct Judgement {
                 } else if mayHold {
                     finding.awaitedPlace = finding.awaitedPlace ?? place
                     continue
+                } else {
+                    finding.unheldPlace = place
                 }
             }
             finding.thresholdPlace = place
@@ -248,8 +252,10 @@ private struct Judgement {
             result.isProposal = resolved.limit.isProposal
             result.advice = resolved.limit.advice
         }
-        if let place = finding.awaitedPlace, !plan.isRedOff(kind, at: instant) {
-            result.awaited = band.thresholds[place].limit
+        if let place = finding.awaitedPlace ?? finding.unheldPlace, !plan.isRedOff(kind, at: instant) {
+            let limit = band.thresholds[place].limit
+            if finding.awaitedPlace != nil { result.awaited = limit }
+            result.repeatAfter = limit.threshold.repeatAfter
         }
         if result.level == nil { result.unconfirmed = unconfirmed(kind, side, band) }
         if result.level == .red, plan.isRedOff(kind, at: instant) {

@@ -128,10 +128,12 @@ public enum Sentence {
         return parts.joined(separator: ", ")
     }
 
-    /// "; red once confirmed, repeat asked in 30 min", "; not confirmed, 178 mmHg then 150 mmHg"
+    /// "; red once confirmed, repeat asked in 30 min", "; repeat asked in 30 min", "; not confirmed, 178 mmHg then
+    /// 150 mmHg"
     private static func confirmation(_ assessment: Assessment) -> String {
-        if let repeatAfter = assessment.awaited?.threshold.repeatAfter {
-            return "; red once confirmed, repeat asked in \(words(repeatAfter))"
+        if let repeatAfter = assessment.repeatAfter {
+            let waits = assessment.awaited == nil ? "" : " red once confirmed,"
+            return ";\(waits) repeat asked in \(words(repeatAfter))"
         }
         guard let first = assessment.unconfirmed else { return "" }
         return "; not confirmed, \(value(first)) then \(value(assessment.reading))"

@@ -11,7 +11,7 @@ enum Judging {
     /// What one report comes to.
     struct Judged {
         var findings: [Finding] = []
-        /// Some red waits for its confirmation.
+        /// Some red asks for a second reading.
         var repeatAfterMinutes: Int?
         var advice: Advice?
     }
@@ -21,10 +21,11 @@ enum Judging {
     static func judge(
         _ accepted: AcceptedReport, plan: Plan, history: PatientHistory, hasOpenAlert: Bool
     ) -> Judged {
-        let verdict = Clinical.judge(accepted.report, plan: plan, history: history)
-        let asked = verdict.confirmations(receivedAt: accepted.report.receivedAt).map(\.repeatAfter).min()
+        // Nothing keeps the time of a repeat that never comes: a red that waited for it could be lost, so none waits.
+        let verdict = Clinical.judge(accepted.report, plan: plan, history: history, mayHold: false)
         var judged = Judged(
-            repeatAfterMinutes: asked.flatMap { Int(exactly: $0.microseconds / 60_000_000) }, advice: verdict.advice)
+            repeatAfterMinutes: verdict.repeatAfter.flatMap { Int(exactly: $0.microseconds / 60_000_000) },
+            advice: verdict.advice)
         var beyond: [String: Severity] = [:]
         var inRange: Set<String> = []
         for (rule, level, clears) in verdict.assessments.map({ ($0.rule, $0.level, $0.clears) })

@@ -164,6 +164,7 @@ import Testing
         let verdict = diary.take(Diary.Entry(id: "a", takenAt: monday, readings: pressure(178, 118)))
         #expect(verdict.level("systolic-high") == .red && verdict.level("diastolic-high") == .red)
         #expect(verdict.confirmations(receivedAt: monday).isEmpty)
+        #expect(verdict.repeatAfter == .minutes(30))
     }
 
     /// Immediate limits are never held, whoever can ask.
