@@ -48,6 +48,8 @@ public struct Replayer {
         let report = try processor.commit(&batch, to: store)
         let rows = store.rows
         let device = decoded.topic.flatMap { store.currentRegistry.device($0.device, at: $0.site) }
+        // Only judging marks what is suspect for this person.
+        if let stored = rows.reports.first { decoded.readings.readings = stored.readings }
         let isReport = decoded.fault == nil && decoded.status == nil
         return Taken(
             decoded: decoded, outcome: batch[0].outcome,

@@ -81,6 +81,16 @@ import Testing
         }
     }
 
+    @Test func `a weight that is not this person's is printed as suspect`() throws {
+        var replayer = Replayer(packs: BuiltInPacks.library(), registry: nil)
+        func status(_ weight: Int, at time: String) throws -> Bool {
+            let reading = #"{"kind":"weight","value":\#(weight),"unit":"kg"}"#
+            return try lines(reading, id: "w\(weight)", at: time, &replayer)[0].contains(#""status":"suspect""#)
+        }
+        #expect(try !status(80, at: "2026-11-23T08:15:00Z"))
+        #expect(try status(60, at: "2026-11-24T08:15:00Z"))
+    }
+
     @Test func `a report without a parameter has no score`() throws {
         var replayer = Replayer(packs: BuiltInPacks.library(), registry: nil)
         let weight = #"{"kind":"weight","value":80,"unit":"kg"}"#
