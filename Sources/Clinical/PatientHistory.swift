@@ -73,7 +73,7 @@ public struct HistoryNeed: Hashable, Sendable {
 }
 
 /// A patient's readings and answers as far back as was asked for. Adding the same one twice changes nothing.
-public struct PatientHistory: Sendable {
+public struct PatientHistory: Hashable, Sendable {
     /// By `takenAt`, oldest first.
     public private(set) var readings: [PastReading] = []
     /// By `takenAt`, oldest first.
@@ -101,6 +101,17 @@ public struct PatientHistory: Sendable {
         guard !answers.contains(answer) else { return }
         let place = answers.lastIndex { $0.takenAt <= answer.takenAt }.map { $0 + 1 } ?? 0
         answers.insert(answer, at: place)
+    }
+
+    /// Keeps only those that say so, and of these the newest so many.
+    public mutating func keep(
+        newest readings: Int, where isReadingKept: (PastReading) -> Bool, newest answers: Int,
+        where isAnswerKept: (PastAnswer) -> Bool
+    ) {
+        self.readings.removeAll { !isReadingKept($0) }
+        self.readings.removeFirst(max(0, self.readings.count - readings))
+        self.answers.removeAll { !isAnswerKept($0) }
+        self.answers.removeFirst(max(0, self.answers.count - answers))
     }
 
     /// `add` for a report that is known to be new: it is not looked for.

@@ -194,15 +194,8 @@ public struct BatchProcessor {
         for accepted in draft.accepted where accepted.report.readings.contains(where: { $0.kind == .consciousness }) {
             draft.consciousness[accepted.patient] = accepted.report.takenAt
         }
-        var needs: [Identifier: HistoryNeed] = [:]
-        for accepted in draft.accepted {
-            let plan = plans.plan(for: accepted.patient, in: registry)
-            for need in [plan.historyNeeded(for: accepted.report), scoreNeed(accepted, plan, draft)] {
-                guard let need else { continue }
-                needs[accepted.patient] = needs[accepted.patient]?.union(need) ?? need
-            }
-        }
-        var histories = needs.isEmpty ? [:] : try store.history(of: needs)
+        let needs = findNeeds(of: &draft)
+        var histories = needs.all.isEmpty ? [:] : try store.history(of: needs.all)
         noteConsciousness(in: histories, of: needs, in: &draft)
         // Patients for whom this very batch has opened something that a later report of it may end.
         var raised: Set<Identifier> = []
@@ -222,7 +215,7 @@ public struct BatchProcessor {
                 draft.report.scores[accepted.report.key] = plan.news2Score(of: accepted.report, history: history)
             }
             if !judged.findings.isEmpty { raised.insert(patient) }
-            if needs[patient] != nil { histories[patient, default: PatientHistory()].add(accepted.report) }
+            if needs.all[patient] != nil { histories[patient, default: PatientHistory()].add(accepted.report) }
         }
         draft.histories = histories
         for refused in draft.refused { draft.findings += unverifiedReds(of: refused) }
@@ -247,6 +240,28 @@ public struct BatchProcessor {
         }
     }
 
+    private struct Needs {
+        var all: [Identifier: HistoryNeed] = [:]
+        /// Those of NEWS2 scores.
+        var scores: [Identifier: HistoryNeed] = [:]
+    }
+
+    private mutating func findNeeds(of draft: inout Draft) -> Needs {
+        var needs = Needs()
+        for accepted in draft.accepted {
+            let plan = plans.plan(for: accepted.patient, in: registry)
+            if let need = plan.historyNeeded(for: accepted.report) {
+                needs.all.add(need, of: accepted.patient)
+                draft.rows.lookedBack.add(need, of: accepted.patient)
+            }
+            if let need = scoreNeed(accepted, plan, draft) {
+                needs.all.add(need, of: accepted.patient)
+                needs.scores.add(need, of: accepted.patient)
+            }
+        }
+        return needs
+    }
+
     /// What a report lacks for its NEWS2 score, where that can matter: see `consciousness`.
     private func scoreNeed(_ accepted: AcceptedReport, _ plan: Plan, _ draft: Draft) -> HistoryNeed? {
         guard plan.usesNEWS2 || options.keepsScores else { return nil }
@@ -258,14 +273,17 @@ public struct BatchProcessor {
         return plan.news2HistoryNeeded(for: report)
     }
 
-    /// What was looked for is known from now on, found or not.
+    /// What was looked for is known from now on, found or not. Only of a patient whose consciousness somebody ever
+    /// reported is it worth remembering what a score was looked for in.
     private func noteConsciousness(
-        in histories: [Identifier: PatientHistory], of needs: [Identifier: HistoryNeed], in draft: inout Draft
+        in histories: [Identifier: PatientHistory], of needs: Needs, in draft: inout Draft
     ) {
-        for (patient, need) in needs where need.kinds.contains(.consciousness) {
+        let never = Instant(microseconds: .min)
+        for (patient, need) in needs.scores {
             let found = histories[patient]?.readings.last { $0.kind == .consciousness }?.takenAt
-            draft.consciousness[patient] = max(
-                draft.consciousness[patient] ?? Instant(microseconds: .min), found ?? Instant(microseconds: .min))
+            draft.consciousness[patient] = max(draft.consciousness[patient] ?? never, found ?? never)
+            let newest = max(draft.consciousness[patient] ?? never, consciousness[patient] ?? never)
+            if newest > never { draft.rows.lookedBack.add(need, of: patient) }
         }
     }
 
@@ -341,7 +359,14 @@ public struct BatchProcessor {
         report.notifying = draft.rows.episodes.filter { $0.events.contains { $0.transition.notifies } }
         report.wroteOutbox = !draft.rows.outbox.isEmpty || !draft.rows.madeDeliveries.isEmpty
         report.memory = JudgingMemory(
-            episodes: draft.rows.episodes, histories: draft.histories, reports: draft.rows.reports)
+            episodes: draft.rows.episodes, lookedBack: draft.rows.lookedBack, histories: draft.histories,
+            reports: draft.rows.reports)
         return report
+    }
+}
+
+extension [Identifier: HistoryNeed] {
+    fileprivate mutating func add(_ need: HistoryNeed, of patient: Identifier) {
+        self[patient] = self[patient]?.union(need) ?? need
     }
 }
