@@ -242,7 +242,7 @@ extension Dispatcher {
     private static let leaseMargin = Interval.seconds(5)
 
     private func pauseAfterFailure(_ failures: Int) {
-        let ceiling = min(5000, 200 << min(failures, 5))
+        let ceiling = min(1000, 200 << min(failures, 5))
         if board.isStopping { return }
         _ = board.pause.wait(timeout: .now() + .milliseconds(Int.random(in: 50...ceiling)))
     }

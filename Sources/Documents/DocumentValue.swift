@@ -149,10 +149,12 @@ extension DocumentValue where Value == Interval {
 }
 
 extension DocumentValue where Value == Int64 {
-    /// `512KiB`, `64MiB`, `1GiB`, `2TiB` in bytes.
+    /// `512KiB`, `64MiB`, `1GiB`, `2TiB` in bytes; `0` needs no unit.
     static var size: DocumentValue {
         DocumentValue(expected: "a size such as 512KiB, 64MiB or 1GiB") { content in
+            if case .number(0) = content { return 0 }
             guard case .string(let text, _) = content else { return nil }
+            if text == "0" { return 0 }
             let units: [(suffix: String, bytes: Int64)] = [
                 ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40),
             ]

@@ -51,6 +51,11 @@ struct Daemon {
         let standby = state.outage.map { outage in
             // What waits there has been received, and has not ended.
             instruments.reportsReceived.add(outage.spool.reportsAtOpening)
+            if outage.deliveries.damagedRecords > 0 {
+                logger.critical(
+                    "outage journal damaged: lines left out, the file is kept",
+                    metadata: ["file": "outage.journal.corrupt", "lines": "\(outage.deliveries.damagedRecords)"])
+            }
             let level = outage.spool.level
             instruments.spoolBytes.observe { Double(level.bytes) }
             return OutageStandby(
@@ -60,12 +65,18 @@ struct Daemon {
         pipeline = try Pipeline(
             broker: loaded.broker, filters: loaded.topicFilters, store: store, standby: standby,
             durable: .microseconds(configuration.deadlines.durable.microseconds), packs: packs,
-            crashGuard: state.crashGuard, commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
+            crashGuard: state.crashGuard,
+            session: BrokerSession(
+                directory: state.path, broker: "\(loaded.broker.host):\(loaded.broker.port)",
+                clientID: loaded.broker.clientID),
+            commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
         let webhook = WebhookChannel(
             publicURL: configuration.http.publicURL, secret: configuration.delivery.webhook?.secret,
             caFile: configuration.delivery.webhook?.caFile, deadline: configuration.deadlines.delivery)
+        let outbox: any DeliveryQueue & Sendable =
+            state.outage.map { WatchedDeliveryQueue(queue, unsent: commit.unsent, told: $0.deliveries) } ?? queue
         dispatcher = try Dispatcher(
-            queue: queue, webhook: webhook, instruments: instruments, logger: Logger(label: "delivery"))
+            queue: outbox, webhook: webhook, instruments: instruments, logger: Logger(label: "delivery"))
         outageDispatcher = try state.outage.map { outage in
             try Dispatcher(
                 queue: outage.deliveries, webhook: webhook, instruments: instruments,

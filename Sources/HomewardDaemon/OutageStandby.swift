@@ -57,7 +57,10 @@ final class OutageStandby: Standby {
     }
 
     func tell(_ changes: [EpisodeChange], registry: Registry) {
-        let notices = Route(registry: registry).outageNotices(for: changes)
+        tell(Route(registry: registry).outageNotices(for: changes))
+    }
+
+    func tell(_ notices: [OutageNotice]) {
         do throws(OutageFault) {
             try deliveries.add(notices)
         } catch {

@@ -27,6 +27,7 @@ struct Pipeline: Service {
     private let durable: Duration
     private let packs: PackLibrary
     private let crashGuard: CrashGuard?
+    private let session: BrokerSession
     private let instruments: PipelineInstruments
     private let logger: Logger
     let gauge: RingGauge
@@ -42,8 +43,8 @@ struct Pipeline: Service {
 
     init(
         broker: BrokerSettings, filters: [String], store: any CommitStore, standby: (any Standby)?, durable: Duration,
-        packs: PackLibrary, crashGuard: CrashGuard?, commit: CommitControl, instruments: PipelineInstruments,
-        logger: Logger
+        packs: PackLibrary, crashGuard: CrashGuard?, session: BrokerSession, commit: CommitControl,
+        instruments: PipelineInstruments, logger: Logger
     ) throws {
         let ends = try RingEnds<Slot>(capacity: Self.capacity) { _ in Slot() }
         gauge = ends.gauge
@@ -54,6 +55,7 @@ struct Pipeline: Service {
         self.filters = filters
         self.packs = packs
         self.crashGuard = crashGuard
+        self.session = session
         self.commit = commit
         self.instruments = instruments
         self.logger = logger
@@ -99,7 +101,7 @@ struct Pipeline: Service {
             let inbox = RingInbox(ring: producer.take(), instruments: instruments, drained: commit.receipts)
             let subscriber = GatedSubscriber(
                 settings: broker, filters: filters, inbox: inbox, control: subscriber,
-                observer: BrokerObserver(logger: logger, commit: commit).observe)
+                observer: BrokerObserver(logger: logger, commit: commit, session: session).observe)
             let outcome = subscriber.run()
             // The producer is gone with the subscriber, so both stages come to their end.
             if outcome != .stopped { commit.giveUp() }
@@ -119,6 +121,7 @@ struct PipelineFailure: Error, CustomStringConvertible {
 struct BrokerObserver: Sendable {
     let logger: Logger
     let commit: CommitControl
+    let session: BrokerSession
 
     func observe(_ event: BrokerEvent) {
         switch event {
@@ -126,18 +129,16 @@ struct BrokerObserver: Sendable {
             logger.info(
                 "broker connected",
                 metadata: ["client": "\(client.rawValue)", "session_present": "\(sessionPresent)"])
+            // Of losses within one life the subscriber itself tells.
+            if client == .subscriber, session.takeExpectation(), !sessionPresent { tellOfLostSession() }
         case .subscribed:
             logger.info("broker subscribed")
+            session.note()
         case .disconnected(let client, let error):
             logger.warning(
                 "broker disconnected", metadata: ["client": "\(client.rawValue)", "cause": "\(error)"])
         case .lostSession:
-            logger.error("broker lost our session: reports that it had queued may be gone")
-            commit.raise(
-                TechnicalFinding(
-                    .lostSession, .beyond(.amber), at: wallClock(),
-                    summary: "The broker had lost our session: reports that it had queued are gone, unless their "
-                        + "readers kept them until their receipts."))
+            tellOfLostSession()
         case .subscriptionRefused(let code):
             logger.error("broker refused the subscription", metadata: ["code": "\(code)"])
         case .sessionTakenOver:
@@ -149,5 +150,14 @@ struct BrokerObserver: Sendable {
         case .publicationsRefused(let code, let count):
             logger.error("broker refused receipts", metadata: ["code": "\(code)", "count": "\(count)"])
         }
+    }
+
+    private func tellOfLostSession() {
+        logger.error("broker lost our session: reports that it had queued may be gone")
+        commit.raise(
+            TechnicalFinding(
+                .lostSession, .beyond(.amber), at: wallClock(),
+                summary: "The broker had lost our session: reports that it had queued are gone, unless their "
+                    + "readers kept them until their receipts."))
     }
 }

@@ -11,11 +11,12 @@ struct Candidate: Sendable {
     var admission: Admission
 
     init(
-        message: Message, decoded: Decoded,
+        message: Message, decoded: Decoded, outcome: Outcome = Outcome(),
         admission: Admission = .unreadable(.malformed, detail: "not looked at yet")
     ) {
         self.message = message
         self.decoded = decoded
+        self.outcome = outcome
         self.admission = admission
     }
 

@@ -34,6 +34,8 @@ public struct BatchProcessor {
         public var wroteOutbox = false
         /// Empty unless `keepsScores`.
         public var scores: [ReportKey: NEWS2Score] = [:]
+        /// Messages of reds that are rows of the outbox now, and have yet to be sent.
+        public var redNotices: [OutageNotice] = []
         /// Alerts of an outage that this batch recorded and handed over, each with the alert that it is part of, which is
         /// nearly always itself.
         public var recordedAlerts: [AlertAlias] = []
@@ -53,7 +55,7 @@ public struct BatchProcessor {
     private var waiting: [Finding] = []
     private let packs: PackLibrary
     private let options: Options
-    private let crashGuard: CrashGuard?
+    let crashGuard: CrashGuard?
 
     public init(packs: PackLibrary, options: Options = Options(), crashGuard: CrashGuard? = nil) {
         plans = PlanCache(packs: packs)
@@ -358,6 +360,7 @@ public struct BatchProcessor {
         var report = draft.report
         report.notifying = draft.rows.episodes.filter { $0.events.contains { $0.transition.notifies } }
         report.wroteOutbox = !draft.rows.outbox.isEmpty || !draft.rows.madeDeliveries.isEmpty
+        report.redNotices = draft.redNotices
         report.memory = JudgingMemory(
             episodes: draft.rows.episodes, lookedBack: draft.rows.lookedBack, histories: draft.histories,
             reports: draft.rows.reports)

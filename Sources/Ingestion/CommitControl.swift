@@ -13,6 +13,8 @@ public final class CommitControl: Sendable {
     private let findings = Mutex<[TechnicalFinding]>([])
     /// Receipts of drained reports, on their way to the mqtt thread.
     public let receipts = DrainedReceipts()
+    /// Reds that wait for the outbox's dispatcher.
+    public let unsent = UnsentReds()
     private let onOutbox: @Sendable () -> Void
     private let wake: Int32
 

@@ -53,13 +53,15 @@ public struct CommitStage {
         self.control = control
         self.logger = logger
         patience = durable.components.seconds * 1_000_000_000 + durable.components.attoseconds / 1_000_000_000
-        spooling = Spooling(processor.forOutages)
+        spooling = Spooling(processor.forOutages, DecodeStage(crashGuard: processor.crashGuard))
         accounts = CommitAccounts(instruments: instruments, control: control, logger: logger)
     }
 
     /// Works until the ring is finished or failed, or `control` says to give up. The body of the commit thread.
     public mutating func run(_ ring: consuming RingStage<Slot>) {
         resume()
+        // The registry is read at once: an outage that begins before the first report must find it.
+        betweenBatches()
         while true {
             switch ring.wait(milliseconds: untilNextTurn) {
             case .slots(let range):
@@ -98,15 +100,14 @@ public struct CommitStage {
     /// False when it was told to give up before the slots were durable.
     private mutating func work(_ range: Range<Int>, _ ring: inout RingStage<Slot>) -> Bool {
         takeNews()
-        var pending = range.map { sequence in
-            ring.withSlot(sequence) { slot in Candidate(message: slot.message, decoded: slot.decoded) }
-        }
+        spooling.judgedThrough = max(spooling.judgedThrough, range.upperBound - 1)
+        var pending = Self.candidates(range, &ring)
         var next = range.lowerBound
         while !pending.isEmpty {
             let count = Self.prefixWithoutConflictingTwins(pending)
             var batch = Array(pending.prefix(count))
             pending.removeFirst(count)
-            guard settle(&batch) else { return false }
+            guard settle(&batch, &ring) else { return false }
             for candidate in batch {
                 ring.withSlot(next) { $0.outcome = candidate.outcome }
                 next += 1
@@ -119,30 +120,40 @@ public struct CommitStage {
         return true
     }
 
+    static func candidates(_ range: Range<Int>, _ ring: inout RingStage<Slot>) -> [Candidate] {
+        range.map { sequence in
+            ring.withSlot(sequence) { slot in
+                Candidate(message: slot.message, decoded: slot.decoded, outcome: slot.outcome)
+            }
+        }
+    }
+
     /// Committed or spooled. False when it was told to give up.
-    private mutating func settle(_ batch: inout [Candidate]) -> Bool {
+    private mutating func settle(_ batch: inout [Candidate], _ ring: inout RingStage<Slot>) -> Bool {
         guard let standby else { return makeDurable(&batch, until: nil) == .committed }
+        // A full spool takes reds ahead of their turn.
+        let isKept = batch.map { $0.outcome.disposition == .spooled }
+        guard !isKept.contains(true) else {
+            return Self.apart(&batch, isKept) { others, _ in settle(&others, &ring, standby) }
+        }
         let floods = flood.floods(in: batch, now: linux_monotonic_nanoseconds())
-        guard floods.isEmpty else { return settle(&batch, holdingBack: floods, standby) }
-        return settle(&batch, standby)
-    }
-
-    /// The reports of devices that flood go to the overflow, so that the others don't wait for them.
-    private mutating func settle(
-        _ batch: inout [Candidate], holdingBack floods: Set<Identifier>, _ standby: any Standby
-    ) -> Bool {
-        let isHeldBack = batch.map { $0.decoded.topic.map { floods.contains($0.device) } ?? false }
-        var calm = zip(batch, isHeldBack).filter { !$0.1 }.map(\.0)
-        var held = zip(batch, isHeldBack).filter(\.1).map(\.0)
+        // The overflow must leave the spool its use: then a flood goes with the others, as fast as PostgreSQL takes it.
+        guard !floods.isEmpty, standby.spool.fill < Spooling.overflowShare else {
+            return settle(&batch, &ring, standby)
+        }
         for device in floods { raiseFlood(of: device) }
-        guard settle(&calm, standby), spool(&held, to: .overflow, standby) else { return false }
-        var nextCalm = calm.makeIterator()
-        var nextHeld = held.makeIterator()
-        batch = isHeldBack.compactMap { $0 ? nextHeld.next() : nextCalm.next() }
-        return true
+        // The reports of devices that flood go to the overflow, so that the others don't wait for them.
+        let isFlood = batch.map { $0.decoded.topic.map { floods.contains($0.device) } ?? false }
+        return Self.apart(&batch, isFlood) { others, flood in
+            guard settle(&others, &ring, standby) else { return false }
+            if !spooling.isActive, overflow(&flood, standby) { return true }
+            return settle(&flood, &ring, standby)
+        }
     }
 
-    private mutating func settle(_ batch: inout [Candidate], _ standby: any Standby) -> Bool {
+    private mutating func settle(
+        _ batch: inout [Candidate], _ ring: inout RingStage<Slot>, _ standby: any Standby
+    ) -> Bool {
         guard !batch.isEmpty else { return true }
         if !spooling.isActive {
             let oldest = batch.first?.message.receivedTick ?? linux_monotonic_nanoseconds()
@@ -152,7 +163,20 @@ public struct CommitStage {
             case .late: beginSpooling()
             }
         }
-        return spool(&batch, to: .ordinary, standby)
+        return spool(&batch, &ring, standby)
+    }
+
+    /// Works on two parts of a batch and puts it together again in its order.
+    private static func apart(
+        _ batch: inout [Candidate], _ isSecond: [Bool], _ work: (inout [Candidate], inout [Candidate]) -> Bool
+    ) -> Bool {
+        var first = zip(batch, isSecond).filter { !$0.1 }.map(\.0)
+        var second = zip(batch, isSecond).filter(\.1).map(\.0)
+        guard work(&first, &second) else { return false }
+        var nextFirst = first.makeIterator()
+        var nextSecond = second.makeIterator()
+        batch = isSecond.compactMap { $0 ? nextSecond.next() : nextFirst.next() }
+        return true
     }
 
     /// Two reports of one id with different content are told apart only by what is stored: the second one waits for
@@ -183,6 +207,7 @@ public struct CommitStage {
                 let report = try processor.commit(&batch, to: store, recording: standby?.ledger)
                 control.note(nil)
                 poison.sawReports(report.stored + report.duplicate, now: accounts.enter(report, batch, since: started))
+                if standby != nil { control.unsent.add(report.redNotices) }
                 standby?.note(report.memory, registry: processor.registry)
                 return .committed
             } catch {

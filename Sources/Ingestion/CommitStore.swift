@@ -182,11 +182,11 @@ public struct CommitBatch: Sendable {
 /// connects again where that is needed.
 public protocol CommitStore: AnyObject {
     /// No call goes on past this time of the monotonic clock, in nanoseconds; nil: each has its own deadline alone.
-    /// Reading a registry that moved is exempt: a large one takes longer than a report may wait.
     func limit(until deadline: Int64?)
     /// Opens a transaction (`synchronous_commit = on`) and returns the registry's version as it stands in it.
     func begin() throws(StoreFailure) -> Int64
-    /// The registry at that version, read inside the transaction. Called only when the version moved.
+    /// The registry at that version or a newer one, called only when the version moved. It is read beside the
+    /// transaction, since a large one takes longer than a report may wait: until it is there, this throws `transient`.
     func registry() throws(StoreFailure) -> Registry
     /// One verdict per claim, in order. No key stands twice in `claims`.
     func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict]

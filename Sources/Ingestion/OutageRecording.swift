@@ -2,6 +2,26 @@ import Alerting
 import Clinical
 
 extension Draft {
+    /// The red alerts' messages that the store's outbox has to send: what it raised itself, and what it takes over from
+    /// an outage.
+    var redNotices: [OutageNotice] {
+        let reds = rows.episodes.filter { $0.episode.severity == .red }
+        guard !reds.isEmpty else { return [] }
+        let route = Route(registry: registry)
+        return reds.flatMap { change in
+            let taken = rows.madeDeliveries.filter { made in
+                if case .pending = made.state { made.entry.alert == change.episode.id } else { false }
+            }
+            let entries = rows.outbox.filter { $0.alert == change.episode.id } + taken.map(\.entry)
+            return entries.map { entry in
+                OutageNotice(
+                    job: DeliveryJob(
+                        entry: entry, attempt: 1, address: route.address(of: entry), episode: change.episode),
+                    at: change.events.last?.at ?? change.episode.raisedAt)
+            }
+        }
+    }
+
     /// Puts what was told of during an outage with the alerts that it belongs to, and leaves out what was told.
     ///
     /// An alert of the outage is found by its id, which the same rule, subject and opening report give again. It may

@@ -4,6 +4,7 @@ import Clinical
 import Formats
 import Logging
 import Registry
+import RingBuffer
 
 /// What the commit thread knows of the spool's filling and draining.
 struct Spooling {
@@ -13,11 +14,21 @@ struct Spooling {
     var isOwing = false
     /// No new reports waited when the ring was last looked at.
     var isIdle = false
+    /// The last of the ring's slots that were judged, in PostgreSQL's transaction or in memory.
+    var judgedThrough = -1
     /// Devices whose flood is told of already.
     var flooding: Set<Identifier> = []
     /// Judges in the standby's memory.
     var processor: BatchProcessor
-    var decoding = DecodeStage()
+    /// Knows the bytes that have killed the process, as the decode thread does.
+    var decoding: DecodeStage
+    /// PostgreSQL has answered since it was last late. A turn of its own finds out, so that connecting takes none of the
+    /// drain's time.
+    var isProven = false
+    /// What a transaction of the drain may take: more where even one report was late. Nanoseconds.
+    var patience = Spooling.drainPatience
+    /// Since when receipts have kept the drain waiting; monotonic nanoseconds.
+    var crowdedSince: Int64?
     /// Reports of the next transaction of the drain: fewer after one that was late, more after one that was not.
     var drainSize = Spooling.firstDrain
     /// Monotonic nanoseconds.
@@ -26,7 +37,10 @@ struct Spooling {
     var hasToldFilling = false
     var isFull = false
 
-    init(_ processor: BatchProcessor) { self.processor = processor }
+    init(_ processor: BatchProcessor, _ decoding: DecodeStage) {
+        self.processor = processor
+        self.decoding = decoding
+    }
 
     static let firstDrain = 500
     /// A transaction of the drain keeps the new reports waiting, which must be durable within 2 s.
@@ -34,6 +48,10 @@ struct Spooling {
     /// The overflow goes in small parts, and while new reports come no more often than this, in nanoseconds.
     static let overflowSize = 250
     static let overflowInterval: Int64 = 250_000_000
+    /// Of the quota: beyond it nothing more is held back.
+    static let overflowShare = 0.5
+    /// For how long receipts that don't leave may hold up a drain. A device that gets none sends again.
+    static let crowdPatience: Int64 = 1_000_000_000
     /// How long an instance without work sleeps.
     static let idle: Int32 = 1000
 }
@@ -54,7 +72,9 @@ extension CommitStage {
         guard !spooling.isActive else { return }
         spooling.isActive = true
         spooling.isOwing = true
+        spooling.isProven = false
         spooling.drainSize = Spooling.firstDrain
+        spooling.patience = Spooling.drainPatience
         spooling.backoff = Backoff()
         spooling.nextDrain = linux_monotonic_nanoseconds() + 200_000_000
         spooling.processor.forgetStoreState()
@@ -71,18 +91,32 @@ extension CommitStage {
 
     // MARK: Filling
 
-    /// Judges in memory, tells of reds, and syncs the reports to disk. False when it was told to give up.
-    mutating func spool(_ batch: inout [Candidate], to lane: SpoolLane, _ standby: any Standby) -> Bool {
-        var waiting = batch.indices.filter { batch[$0].outcome.disposition == .pending }
-        if !spooling.isActive {
-            // PostgreSQL has gone on since the memory was last judged in.
-            spooling.processor.forgetStoreState()
-            spooling.isOwing = true
+    /// A flood's reports, while PostgreSQL is there: judged like any other, and synced to the overflow. False when the
+    /// spool doesn't take them: they then go the usual way.
+    mutating func overflow(_ batch: inout [Candidate], _ standby: any Standby) -> Bool {
+        // PostgreSQL has gone on since the memory was last judged in.
+        spooling.processor.forgetStoreState()
+        spooling.isOwing = true
+        _ = judgeInMemory(batch, standby)
+        do throws(SpoolFailure) {
+            try standby.spool.append(batch.map(\.message), to: .overflow, holdingRed: false)
+        } catch {
+            complain(error)
+            return false
         }
+        batch.indices.forEach { batch[$0].outcome.disposition = .spooled }
+        return true
+    }
+
+    /// Judges in memory, tells of reds, and syncs the reports to disk. False when it was told to give up.
+    mutating func spool(
+        _ batch: inout [Candidate], _ ring: inout RingStage<Slot>, _ standby: any Standby
+    ) -> Bool {
+        var waiting = batch.indices.filter { batch[$0].outcome.disposition == .pending }
         let reds = judgeInMemory(waiting.map { batch[$0] }, standby)
         while true {
             do throws(SpoolFailure) {
-                try standby.spool.append(waiting.map { batch[$0].message }, to: lane, holdingRed: false)
+                try standby.spool.append(waiting.map { batch[$0].message }, to: .ordinary, holdingRed: false)
                 waiting.forEach { batch[$0].outcome.disposition = .spooled }
                 isSpooled(standby)
                 return true
@@ -94,7 +128,7 @@ extension CommitStage {
             let urgent = waiting.filter { index in batch[index].key.map(reds.contains) ?? false }
             if !urgent.isEmpty {
                 do throws(SpoolFailure) {
-                    try standby.spool.append(urgent.map { batch[$0].message }, to: lane, holdingRed: true)
+                    try standby.spool.append(urgent.map { batch[$0].message }, to: .ordinary, holdingRed: true)
                     urgent.forEach { batch[$0].outcome.disposition = .spooled }
                     waiting.removeAll(where: urgent.contains)
                     if waiting.isEmpty { return true }
@@ -102,9 +136,28 @@ extension CommitStage {
                     complain(error)
                 }
             }
+            lookAhead(&ring, standby)
             // Room comes only from the drain.
-            drain(standby)
+            takeTurn(standby)
             guard control.sleep(milliseconds: 100) else { return false }
+        }
+    }
+
+    /// What was read from the broker before reading stopped is judged too, and its reds are kept.
+    private mutating func lookAhead(_ ring: inout RingStage<Slot>, _ standby: any Standby) {
+        guard case .slots(let range) = ring.wait(milliseconds: 0) else { return }
+        let fresh = max(range.lowerBound, spooling.judgedThrough + 1)..<range.upperBound
+        guard !fresh.isEmpty else { return }
+        spooling.judgedThrough = fresh.upperBound - 1
+        let candidates = Self.candidates(fresh, &ring)
+        let reds = judgeInMemory(candidates, standby)
+        for (sequence, candidate) in zip(fresh, candidates) where candidate.key.map(reds.contains) ?? false {
+            do throws(SpoolFailure) {
+                try standby.spool.append([candidate.message], to: .ordinary, holdingRed: true)
+                ring.withSlot(sequence) { $0.outcome.disposition = .spooled }
+            } catch {
+                complain(error)
+            }
         }
     }
 
@@ -149,12 +202,17 @@ extension CommitStage {
             .spoolFull, .beyond(.red),
             "The spool takes no more reports (\(failure.kind.rawValue)): reading from the broker has stopped until "
                 + "PostgreSQL takes reports again.")
-        // There may be no batch that would carry it.
+        tellFindings(standby)
+    }
+
+    /// While the spool is filled there may be no batch that would carry what was found.
+    private mutating func tellFindings(_ standby: any Standby) {
+        guard spooling.isActive, spooling.processor.hasFindings else { return }
         do throws(StoreFailure) {
             var none: [Candidate] = []
             let report = try spooling.processor.commit(&none, to: standby.memory)
-            standby.tell(
-                report.notifying.filter { $0.episode.severity == .red }, registry: spooling.processor.registry)
+            let reds = report.notifying.filter { $0.episode.severity == .red }
+            if !reds.isEmpty { standby.tell(reds, registry: spooling.processor.registry) }
         } catch {
             complain(error)
         }
@@ -181,8 +239,10 @@ extension CommitStage {
             return
         }
         for incident in standby.spool.takeIncidents() { tell(incident) }
+        tellUnsent(standby)
+        tellFindings(standby)
         if spooling.isOwing {
-            drain(standby)
+            takeTurn(standby)
             finishOutage(standby)
             if spooling.isActive { return }
         }
@@ -201,15 +261,36 @@ extension CommitStage {
         }
     }
 
-    /// One transaction's worth of the oldest reports, if it is time for it.
+    /// Reds that PostgreSQL took and went away with.
+    private mutating func tellUnsent(_ standby: any Standby) {
+        let overdue = control.unsent.takeOverdue(isAway: spooling.isActive)
+        guard !overdue.isEmpty else { return }
+        spooling.isOwing = true
+        standby.tell(overdue)
+    }
+
+    /// One transaction, if it is time for it: to see whether PostgreSQL answers, then the oldest reports.
+    private mutating func takeTurn(_ standby: any Standby) {
+        guard linux_monotonic_nanoseconds() >= spooling.nextDrain else { return }
+        guard spooling.isActive, !spooling.isProven else { return drain(standby) }
+        var none: [Candidate] = []
+        let limit = linux_monotonic_nanoseconds() + spooling.patience
+        guard makeDurable(&none, until: limit, attempts: 1) == .committed else { return wasLate() }
+        spooling.isProven = true
+    }
+
+    /// The next turn comes after new reports had theirs, and asks for less, or for longer.
+    private mutating func wasLate() {
+        spooling.isProven = false
+        if spooling.drainSize == 1 { spooling.patience = min(spooling.patience * 2, max(patience, 2_000_000_000)) }
+        spooling.drainSize = max(1, spooling.drainSize / 4)
+        spooling.nextDrain = linux_monotonic_nanoseconds() + Int64(spooling.backoff.next()) * 1_000_000
+    }
+
     private mutating func drain(_ standby: any Standby) {
         let now = linux_monotonic_nanoseconds()
         let lane: SpoolLane = standby.spool.count(of: .ordinary) > 0 ? .ordinary : .overflow
-        guard now >= spooling.nextDrain, standby.spool.count(of: lane) > 0 else { return }
-        guard !control.receipts.isCrowded else {
-            spooling.nextDrain = now + 50_000_000
-            return
-        }
+        guard standby.spool.count(of: lane) > 0, !isHeldUpByReceipts(now) else { return }
         do throws(SpoolFailure) {
             let size = lane == .ordinary ? spooling.drainSize : min(spooling.drainSize, Spooling.overflowSize)
             var pending = try standby.spool.first(size, of: lane).map { message in
@@ -220,10 +301,11 @@ extension CommitStage {
             while !pending.isEmpty {
                 var batch = Array(pending.prefix(Self.prefixWithoutConflictingTwins(pending)))
                 pending.removeFirst(batch.count)
-                guard try drain(&batch, lane, standby, until: now + Spooling.drainPatience) else { return }
+                guard try drain(&batch, lane, standby) else { return }
             }
             spooling.backoff = Backoff()
-            spooling.nextDrain = lane == .ordinary || spooling.isIdle ? 0 : now + Spooling.overflowInterval
+            let isPressing = lane == .ordinary || spooling.isIdle || standby.spool.fill >= Spooling.overflowShare / 2
+            spooling.nextDrain = isPressing ? 0 : now + Spooling.overflowInterval
         } catch {
             complain(error)
             control.noteSpool(error.description)
@@ -231,23 +313,40 @@ extension CommitStage {
         }
     }
 
+    /// Receipts that can't leave hold up the drain for a while only: the broker may be away for longer than PostgreSQL.
+    private mutating func isHeldUpByReceipts(_ now: Int64) -> Bool {
+        guard control.receipts.isCrowded else {
+            spooling.crowdedSince = nil
+            return false
+        }
+        let since = spooling.crowdedSince ?? now
+        spooling.crowdedSince = since
+        guard now - since < Spooling.crowdPatience else {
+            spooling.crowdedSince = now
+            return false
+        }
+        spooling.nextDrain = now + 50_000_000
+        return true
+    }
+
     /// False when PostgreSQL did not take it.
     private mutating func drain(
-        _ batch: inout [Candidate], _ lane: SpoolLane, _ standby: any Standby, until limit: Int64
+        _ batch: inout [Candidate], _ lane: SpoolLane, _ standby: any Standby
     ) throws(SpoolFailure) -> Bool {
+        let limit = linux_monotonic_nanoseconds() + spooling.patience
         // One attempt: the next one comes after new reports had their turn.
         guard makeDurable(&batch, until: limit, attempts: 1) == .committed else {
             // The part that a bisected batch has committed counts here and now; it comes again as stored.
             let done = batch.prefix { $0.outcome.disposition != .pending }
             try standby.spool.removeFirst(done.count, of: lane)
             answer(Array(done))
-            spooling.drainSize = max(1, spooling.drainSize / 4)
-            spooling.nextDrain = linux_monotonic_nanoseconds() + Int64(spooling.backoff.next()) * 1_000_000
+            wasLate()
             return false
         }
         try standby.spool.removeFirst(batch.count, of: lane)
         answer(batch)
         spooling.drainSize = min(spooling.drainSize * 2, Self.batchLimit)
+        spooling.patience = Spooling.drainPatience
         control.beat()
         return true
     }
@@ -272,12 +371,14 @@ extension CommitStage {
         let now = linux_monotonic_nanoseconds()
         guard now >= spooling.nextDrain, standby.spool.count(of: .ordinary) == 0 else { return }
         if spooling.isActive {
+            // An empty spool says nothing of PostgreSQL.
+            guard spooling.isProven else { return }
             spooling.isActive = false
             logger.notice("spool drained: reports go straight to PostgreSQL again")
         }
         guard standby.spool.count(of: .overflow) == 0 else { return }
         do throws(StoreFailure) {
-            store.limit(until: now + Spooling.drainPatience)
+            store.limit(until: now + spooling.patience)
             let report = try processor.recordLeftovers(of: standby.ledger, to: store)
             standby.note(report.memory, registry: processor.registry)
         } catch {
@@ -285,7 +386,7 @@ extension CommitStage {
             complain(error)
             control.note(error)
             processor.forgetStoreState()
-            spooling.nextDrain = now + Int64(spooling.backoff.next()) * 1_000_000
+            wasLate()
             return
         }
         standby.endOutage()

@@ -11,6 +11,8 @@ public protocol Standby: AnyObject {
     var ledger: any OutageLedger { get }
     /// Reds that the memory has raised: handed to delivery, by every step of their chains, when it returns.
     func tell(_ changes: [EpisodeChange], registry: Registry)
+    /// Messages of reds that PostgreSQL has recorded and can't send: handed to delivery when it returns.
+    func tell(_ notices: [OutageNotice])
     /// After each transaction of PostgreSQL's: what the memory must know of it.
     func note(_ memory: JudgingMemory, registry: Registry)
     /// It is time for `refresh`, and for a look at whether the registry has moved.

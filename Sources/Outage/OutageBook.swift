@@ -40,6 +40,12 @@ struct OutageBook {
 
     func contains(_ alert: AlertID) -> Bool { keys[alert] != nil }
 
+    func standing(of key: String) -> OutageDeliveries.Standing? {
+        guard let message = messages[key] else { return nil }
+        if case .sent(let at) = message.state { return .sent(at: at) }
+        return message.isHandedOver ? nil : .waiting
+    }
+
     func redAlert(of subject: Subject, rule: String) -> AlertID? { reds[Rule(subject: subject, rule: rule)] }
 
     func isHandedOver(_ alert: AlertID) -> Bool {

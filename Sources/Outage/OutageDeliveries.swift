@@ -84,6 +84,15 @@ public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
 
     public func contains(_ alert: AlertID) -> Bool { state.withLock { $0.book.contains(alert) } }
 
+    /// Where a message of this outage is.
+    public enum Standing: Sendable, Hashable {
+        case sent(at: Instant)
+        case waiting
+    }
+
+    /// Nil where it is not this outage's to send.
+    public func standing(of key: String) -> Standing? { state.withLock { $0.book.standing(of: key) } }
+
     public func redAlert(of subject: Subject, rule: String) -> AlertID? {
         state.withLock { $0.book.redAlert(of: subject, rule: rule) }
     }

@@ -1,4 +1,5 @@
 internal import Alerting
+internal import CLinux
 public import Clinical
 public import Documents
 public import Ingestion
@@ -11,25 +12,31 @@ public import Registry
 /// schema's version and refuses a server that would lose confirmed reports.
 public final class PostgresCommitStore: CommitStore {
     /// Makes the typed registry of the entries at a version; throws when they contradict each other.
-    public typealias RegistryBuild = (_ entries: [RegistryEntry], _ version: Int64) throws -> Registry
+    public typealias RegistryBuild = @Sendable (_ entries: [RegistryEntry], _ version: Int64) throws -> Registry
 
     var connection: PostgresConnection
     var identifiers = RegistryIdentifiers()
     let reports = CopyBuffer()
     let readings = CopyBuffer()
     let answers = CopyBuffer()
-    private let buildRegistry: RegistryBuild
+    private let registryLoading: RegistryLoading
+    /// The registry's version in the transaction that is open.
+    private var seenVersion: Int64 = 0
+    /// How long the transaction waits for a registry that moved; nanoseconds.
+    private static let registryPatience: Int64 = 500_000_000
 
     /// Connects at the first call, not here.
     ///
-    /// - Parameter buildRegistry: called on the commit thread whenever the registry moved.
+    /// - Parameter buildRegistry: called whenever the registry moved, on a thread of the store's own that reads it; it
+    ///   may take its time. Never twice at once.
     public init(_ configuration: DatabaseConfiguration, buildRegistry: @escaping RegistryBuild) {
         connection = PostgresConnection(configuration.named("commit"))
-        self.buildRegistry = buildRegistry
+        registryLoading = RegistryLoading(configuration, build: buildRegistry)
     }
 
-    /// With the registry built by the packs as they are at that moment; one that contradicts itself is refused.
-    public convenience init(_ configuration: DatabaseConfiguration, packs: @escaping () -> PackLibrary) {
+    /// With the registry built by the packs as they are at that moment; one that contradicts itself is refused. `packs`
+    /// is called as `buildRegistry` is.
+    public convenience init(_ configuration: DatabaseConfiguration, packs: @escaping @Sendable () -> PackLibrary) {
         self.init(configuration) { entries, version in
             let outcome = RegistryBuilder(packs: packs()).build(entries, version: version)
             guard outcome.problems.isEmpty else { throw DocumentProblems(outcome.problems) }
@@ -70,26 +77,21 @@ public final class PostgresCommitStore: CommitStore {
         guard let version = result.text(0, 0).flatMap({ Int64($0) }) else {
             throw StoreFailure(kind: .misconfigured, message: "beginning: the registry has no version")
         }
+        seenVersion = version
         return version
     }
 
+    /// The registry at the version that this transaction saw, or at a newer one. It is read and built beside the commit
+    /// thread, on a connection of its own: a large one takes longer than a report may wait.
+    ///
+    /// - Throws: `transient` "the registry is being read" when that is not done within 0.5 s: a later call, of any
+    ///   transaction, gets the result. A failure of the reading is the failure of one call; the next one reads again.
     public func registry() throws(StoreFailure) -> Registry {
-        let limit = connection.limit
-        connection.limit = nil
-        // What comes after has its limit again, and may be late by then.
-        defer { connection.limit = limit }
-        connection.startCall()
-        // Understanding a large registry takes longer than a transaction may idle, or than one call to the server.
-        _ = try connection.query(
-            "SET LOCAL idle_in_transaction_session_timeout = '10min'", doing: "reading the registry")
-        let (entries, version) = try RegistryReading.entries(&connection)
-        connection.startCall()
-        try identifiers.load(&connection)
-        do {
-            return try buildRegistry(entries.map { RegistryEntry(key: $0.key, fields: $0.fields) }, version)
-        } catch {
-            throw StoreFailure(kind: .misconfigured, message: "the registry in the database can't be read: \(error)")
-        }
+        let patience = linux_monotonic_nanoseconds() + Self.registryPatience
+        let loaded = try registryLoading.load(
+            atLeast: seenVersion, until: min(patience, connection.limit ?? .max))
+        identifiers = loaded.identifiers
+        return loaded.registry
     }
 
     /// Ids of codes; loads them again once when one is not known yet.

@@ -12,19 +12,24 @@ struct Statement {
 
 /// One libpq connection with one owner; ended in `deinit`. One thread at a time.
 ///
-/// libpq is never allowed to block: each call of a store sets one deadline for all that it does, every wait is a
-/// `poll` of ours up to it, and when it passes the socket is closed (`PQcancel` would hang on a stopped server).
+/// libpq is never allowed to block: it is given addresses, not names (but for those of a service file); each call of a
+/// store sets one deadline for all that it does, every wait is a `poll` of ours up to it, and when it passes the socket
+/// is closed (`PQcancel` would hang on a stopped server).
 /// https://www.postgresql.org/docs/15/libpq-async.html
 @safe struct PostgresConnection: ~Copyable {
     private(set) var handle: OpaquePointer?
     let configuration: DatabaseConfiguration
+    private let addressBook: AddressBook
     var prepared: Set<String> = []
     private var deadline: Int64 = 0
+    /// Where the next attempt to connect begins, in the order of the URL; outlives `close()`.
+    private var firstServer = 0
 
     /// Not connected yet.
-    init(_ configuration: DatabaseConfiguration) {
+    init(_ configuration: DatabaseConfiguration, addressBook: AddressBook = .shared) {
         unsafe handle = nil
         self.configuration = configuration
+        self.addressBook = addressBook
     }
 
     deinit {
@@ -68,13 +73,42 @@ struct Statement {
 
     // MARK: Connecting
 
-    /// Connects unless connected, within the call's deadline. Host names are resolved by the C library, which keeps
-    /// its own time; give an address (`hostaddr`) where that matters.
+    /// Connects unless connected, within the call's deadline. Several servers share it, so that one that takes
+    /// connections and never answers does not use it up; the next attempt, of this call or of a later one, begins with
+    /// the server after.
     mutating func connect() throws(StoreFailure) {
         if isConnected { return }
         close()
-        try checkNoPassword()
-        unsafe handle = startConnecting()
+        let servers = try addressBook.addressed(ServerList(configuration.url), until: deadline)
+        let end = deadline
+        defer { deadline = end }
+        var left = max(servers.servers.count, 1)
+        while true {
+            deadline = Self.share(of: end, among: left)
+            do throws(StoreFailure) {
+                return try connect(to: servers.beginning(at: firstServer % max(servers.servers.count, 1)))
+            } catch {
+                let now = linux_monotonic_nanoseconds()
+                let hasHung = now >= deadline
+                firstServer = (firstServer + 1) % max(servers.servers.count, 1)
+                left -= 1
+                // What failed otherwise has been tried with every server.
+                guard hasHung, left > 0, now < end else { throw error }
+            }
+        }
+    }
+
+    /// The deadline of an attempt when so many are left: an even part of the time, from 0.5 s to 5 s; all of it for the
+    /// last one.
+    private static func share(of end: Int64, among left: Int) -> Int64 {
+        let now = linux_monotonic_nanoseconds()
+        guard left > 1, end > now else { return end }
+        return min(end, now + min(max((end - now) / Int64(left), 500_000_000), 5_000_000_000))
+    }
+
+    /// One attempt, in which libpq goes on to the next server when one refuses or is read-only.
+    private mutating func connect(to servers: ServerList) throws(StoreFailure) {
+        unsafe handle = startConnecting(to: servers)
         guard unsafe handle != nil else { throw failure("connecting: out of memory") }
         guard unsafe PQstatus(handle) != CONNECTION_BAD else { throw connectFailure() }
         // The only way to the SQLSTATE of a refused connect is the verbose message.
@@ -94,28 +128,11 @@ struct Statement {
         _ = unsafe PQsetNoticeProcessor(handle, { _, _ in }, nil)
     }
 
-    /// A password in the URL would end up in process lists and configuration backups.
-    private func checkNoPassword() throws(StoreFailure) {
-        var message: UnsafeMutablePointer<CChar>?
-        guard let options = unsafe PQconninfoParse(configuration.url, &message) else {
-            unsafe PQfreemem(message)
-            throw StoreFailure(kind: .misconfigured, message: "database.url is not a PostgreSQL URI or conninfo string")
-        }
-        defer { unsafe PQconninfoFree(options) }
-        var option = unsafe options
-        while let keyword = unsafe option.pointee.keyword {
-            if unsafe strcmp(keyword, "password") == 0, unsafe option.pointee.val != nil {
-                throw StoreFailure(kind: .misconfigured, message: "database.url holds a password; use password_file")
-            }
-            unsafe option += 1
-        }
-    }
-
-    private func startConnecting() -> OpaquePointer? {
+    private func startConnecting(to servers: ServerList) -> OpaquePointer? {
         // Later keywords win; those before `dbname` are defaults that the URL may change.
         var settings: [(keyword: String, value: String)] = [
-            ("connect_timeout", "2"), ("tcp_user_timeout", "2000"), ("keepalives", "1"), ("keepalives_idle", "5"),
-            ("keepalives_interval", "2"), ("keepalives_count", "3"), ("target_session_attrs", "read-write"),
+            ("tcp_user_timeout", "2000"), ("keepalives", "1"), ("keepalives_idle", "5"), ("keepalives_interval", "2"),
+            ("keepalives_count", "3"), ("target_session_attrs", "read-write"),
             ("application_name", configuration.applicationName), ("dbname", configuration.url),
             (
                 "options",
@@ -124,6 +141,7 @@ struct Statement {
             ),
             ("client_encoding", "UTF8"),
         ]
+        settings += servers.settings
         if let password = configuration.password { settings.append(("password", password)) }
         var keywords: [UnsafePointer<CChar>?] = unsafe settings.map { unsafe UnsafePointer(strdup($0.keyword)) }
         var values: [UnsafePointer<CChar>?] = unsafe settings.map { unsafe UnsafePointer(strdup($0.value)) }

@@ -2,7 +2,7 @@ internal import Clinical
 internal import Ingestion
 
 /// The small ids of the hot tables by code. Ids never change and are never given twice, so that this only grows.
-struct RegistryIdentifiers {
+struct RegistryIdentifiers: Sendable {
     private(set) var sites: [Identifier: Int32] = [:]
     private(set) var patients: [Identifier: Int32] = [:]
     private(set) var devices: [Identifier: Int32] = [:]

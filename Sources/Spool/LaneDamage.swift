@@ -48,7 +48,7 @@ extension Lane {
     }
 
     /// Appends to a file of set-aside bytes, durably.
-    private func keep(_ bytes: [UInt8], in path: String) throws(FileFailure) {
+    func keep(_ bytes: [UInt8], in path: String) throws(FileFailure) {
         let descriptor = try calls.opened(path, O_WRONLY | O_CREAT | O_APPEND)
         defer { close(descriptor) }
         // The offset is not looked at: the file was opened to append.

@@ -89,6 +89,8 @@ extension Lane {
         var survey = try reader.survey(from: segment.cursor, to: segment.length)
         if isLast, let end = survey.end {
             incidents.append(.torn(file: segment.path, bytes: segment.length - end))
+            // Nothing tells a write that a crash cut short from a last record that went bad: a copy is kept, if it can be.
+            try? keep(reader.bytes(end..<segment.length), in: segment.path + Self.setAsideSuffix)
             cut(segment.path, to: end)
             segment.length = end
             survey.end = nil

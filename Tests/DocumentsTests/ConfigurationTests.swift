@@ -137,7 +137,7 @@ import Testing
             "spool: { quota: 1GB }",
             "h.yaml:1: spool.quota: expected a size such as 512KiB, 64MiB or 1GiB, found \"1GB\""
         ),
-        ("spool: { quota: 1MiB }", "h.yaml:1: spool.quota: is too small: at least 16MiB"),
+        ("spool: { quota: 1MiB }", "h.yaml:1: spool.quota: is too small: at least 16MiB, or 0 to switch the spool off"),
         (
             "deadlines: { durable: 20s }",
             "h.yaml:1: deadlines.durable: must be below the broker's keepalive of 20s, "
@@ -277,6 +277,11 @@ import Testing
         #expect(try load(Self.minimal, environment).spool.directory == directory)
         let named = try load(Self.minimal + "spool: { directory: my spool }\n", environment)
         #expect(named.spool.directory == "/nowhere/my spool")
+    }
+
+    @Test func theSpoolCanBeSwitchedOff() throws {
+        #expect(try load(Self.minimal + "spool: { directory: /s, quota: 0 }\n").spool.quota == 0)
+        #expect(try load(Self.minimal + "spool: { directory: /s }\n", ["HOMEWARD_SPOOL_QUOTA": "0"]).spool.quota == 0)
     }
 
     @Test func noPlaceForTheSpool() {

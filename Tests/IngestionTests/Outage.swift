@@ -136,7 +136,9 @@ final class TestStandby: Standby, @unchecked Sendable {
     var spool: any ReportSpool { memorySpool }
     var memory: any CommitStore { memoryStore }
     var ledger: any OutageLedger { testLedger }
+    let toldAgain = Mutex<[OutageNotice]>([])
     func tell(_ changes: [EpisodeChange], registry: Registry) { told.withLock { $0 += changes } }
+    func tell(_ notices: [OutageNotice]) { toldAgain.withLock { $0 += notices } }
     func note(_ memory: JudgingMemory, registry: Registry) {}
     var isRefreshDue: Bool { false }
     func refresh(from store: any CommitStore) throws(StoreFailure) {}

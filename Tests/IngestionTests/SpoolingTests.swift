@@ -81,6 +81,27 @@ import Testing
         #expect(line.memory.rows.episodes.contains { $0.episode.rule == "spool-filling" })
     }
 
+    @Test func `behind a full spool a red that was read is told and kept`() throws {
+        let line = try Line()
+        line.standby.memorySpool.quota.store(20, ordering: .relaxed)
+        line.store.isAway.store(true, ordering: .releasing)
+        for index in 1...19 {
+            try line.send("fill-\(index)")
+            #expect(line.isDurable(index))
+        }
+        try line.send("ordinary")
+        #expect(eventually { line.control.spoolProblem != nil })
+        // Its batch is blocked; this one comes behind it.
+        try line.send("red", spo2: 80)
+        #expect(eventually { line.standby.told.withLock { $0.map(\.episode.rule) }.contains("spo2-low") })
+        #expect(eventually { line.standby.memorySpool.count(of: .ordinary) == 20 })
+        line.store.isAway.store(false, ordering: .releasing)
+        #expect(line.isDurable(21))
+        #expect(eventually { line.standby.outagesEnded.load(ordering: .acquiring) == 1 })
+        #expect(line.counts == [21, 21, 0])
+        line.end()
+    }
+
     @Test func `a commit whose answer was lost is found again by its keys`() throws {
         let line = try Line()
         line.store.lostAnswers.store(1, ordering: .releasing)
@@ -109,6 +130,48 @@ import Testing
         #expect(line.storedIDs.count == 50)
         #expect(line.memory.rows.quarantined.map(\.reason) == Array(repeating: .unknownDevice, count: 10))
         #expect(line.memory.rows.episodes.contains { $0.episode.rule == "flood" && $0.episode.severity == .amber })
+    }
+
+    @Test func `a red that PostgreSQL took and went away with is told all the same`() throws {
+        let line = try Line()
+        try line.send("a", spo2: 80)
+        #expect(line.isDurable(1))
+        // Nobody reads the outbox any more.
+        line.store.isAway.store(true, ordering: .releasing)
+        line.control.unsent.stall()
+        #expect(eventually { line.standby.toldAgain.withLock { $0.map(\.job.episode.rule) } == ["spo2-low"] })
+        let told = line.standby.toldAgain.withLock { $0.map(\.job) }
+        #expect(told.map(\.address) == ["http://127.0.0.1:1/hook"])
+        line.end()
+        #expect(told.map(\.entry.key) == line.memory.rows.outbox.map(\.key), "the same message, by the same key")
+    }
+
+    @Test func `a red that its dispatcher has in hand is told by nobody else`() throws {
+        let line = try Line()
+        try line.send("a", spo2: 80)
+        #expect(line.isDurable(1))
+        line.end()
+        let unsent = line.control.unsent
+        unsent.claimed(line.memory.rows.outbox.map(\.key))
+        unsent.stall()
+        #expect(unsent.takeOverdue(isAway: true, after: 0).isEmpty)
+    }
+
+    @Test func `a flood that the spool refuses goes with the others`() throws {
+        let line = try Line(flood: FloodGuard(rate: 0, burst: 20))
+        for index in 0..<20 {
+            try line.send("burst-\(index)")
+            #expect(line.isDurable(index + 1))
+        }
+        line.release()
+        line.standby.memorySpool.quota.store(10, ordering: .relaxed)
+        for index in 0..<30 { try line.stage("flood-\(index)") }
+        for index in 0..<10 { try line.stage("calm-\(index)", device: "dev-0002") }
+        line.publish()
+        #expect(line.isDurable(60))
+        line.end()
+        #expect(line.storedIDs.count == 50)
+        #expect(line.control.spoolProblem == nil, "a full overflow stops nobody")
     }
 
     @Test func `damage in the spool is a red for the technical route`() throws {

@@ -240,6 +240,32 @@ import Testing
         _ = try reader.receipted("after")
     }
 
+    @Test func `a message that killed the daemon kills it no more out of the spool`() throws {
+        let postgres = try PrivatePostgres()
+        let broker = try PrivateBroker()
+        let stack = try Stack(
+            environment: ["HOMEWARD_FAILPOINT": "crash:poison-pill", "SWIFT_BACKTRACE": "enable=no"],
+            servers: .init(
+                broker: broker, postgres: postgres, brokerPort: broker.port,
+                databasePort: UInt16(clamping: postgres.port)))
+        try stack.startReadyDaemon()
+        var reader = try TestReader(port: stack.broker.port)
+        try reader.publish(#"{"id":"x","note":"poison-pill"}"#)
+        #expect(stack.waitForDaemon()?.reason == .uncaughtSignal)
+        try stack.startDaemon()
+        #expect(stack.waitForDaemon()?.reason == .uncaughtSignal)
+        try postgres.stop()
+        try stack.startDaemon()
+        #expect(eventually { stack.metric("homeward_spool_bytes") ?? 0 > 0 })
+        try postgres.start()
+        #expect(
+            try eventually(within: .seconds(40)) {
+                try stack.query("SELECT reason, report_id FROM homeward.v_quarantine") == [["crashed", ""]]
+            })
+        try reader.publish(Payload.report("after"))
+        _ = try reader.receipted("after")
+    }
+
     @Test func `a row that PostgreSQL refuses is bisected out, the rest is stored`() throws {
         let stack = try Stack()
         _ = try stack.query(

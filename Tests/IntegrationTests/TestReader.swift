@@ -8,8 +8,8 @@ struct TestReader: ~Copyable {
     private let device: String
     /// Receipts by report id, in the order in which they came.
     private(set) var receipts: [String: [String]] = [:]
-    private(set) var acknowledged: Set<Int32> = []
-    private var connected = false
+    /// The ids of all receipts, in the order in which they came.
+    private(set) var receiptOrder: [String] = []
 
     init(port: UInt16, device: String = "dev-0001", site: String = "north") throws {
         self.device = device
@@ -88,6 +88,7 @@ struct TestReader: ~Copyable {
             for text in arrived {
                 guard let id = Self.member("id", of: text) else { continue }
                 receipts[id, default: []].append(text)
+                receiptOrder.append(id)
             }
             if done() { return true }
             if let id, receipts[id] != nil { return true }

@@ -52,7 +52,7 @@ extension PostgresStoreSuite {
             let packs = packs
             let store = PostgresCommitStore(database.configuration) { packs }
             #expect(try store.begin() == 1)
-            let registry = try store.registry()
+            let registry = try store.registryInTime()
             #expect(registry.version == 1)
             #expect(registry.sites == change.registry.sites)
             #expect(registry.careManagers == change.registry.careManagers)

@@ -17,6 +17,15 @@ final class FaultProxy: Sendable {
         var halfOpens = false
         var mends = false
         var stops = false
+        var loss: Loss?
+        var answersLost = 0
+    }
+
+    /// The answer to one request is to be lost.
+    struct Loss: Sendable {
+        /// Only on a connection on which this was sent before.
+        var after: [UInt8]
+        var request: [UInt8]
     }
 
     let port: UInt16
@@ -29,7 +38,9 @@ final class FaultProxy: Sendable {
         (listener, port) = try Loopback.listen()
         let server = ProxyServer(listener: listener, target: target)
         Thread.detachNewThread { [weak self] in
-            while let control = self?.takeControl(), !control.stops { server.turn(control.mode, control.orders) }
+            while let control = self?.takeControl(), !control.stops {
+                if server.turn(control.mode, control.orders) { self?.noteLoss() }
+            }
             server.end()
         }
     }
@@ -38,7 +49,7 @@ final class FaultProxy: Sendable {
     private func takeControl() -> (mode: Mode, orders: ProxyServer.Orders, stops: Bool) {
         control.withLock { control in
             let orders = ProxyServer.Orders(
-                resets: control.resets, halfOpens: control.halfOpens, mends: control.mends)
+                resets: control.resets, halfOpens: control.halfOpens, mends: control.mends, loss: control.loss)
             control.resets = false
             control.halfOpens = false
             control.mends = false
@@ -57,13 +68,32 @@ final class FaultProxy: Sendable {
     /// The near side of what is half open hears at last: RST.
     func mend() { control.withLock { $0.mends = true } }
 
+    /// The next answer to a request that holds `request`, on a connection that has sent `after` before, is thrown away
+    /// and the connection reset: the far side has done what it was asked, and the near side never hears of it.
+    func loseAnswer(to request: String, after: String) {
+        control.withLock { $0.loss = Loss(after: Array(after.utf8), request: Array(request.utf8)) }
+    }
+
+    /// How many were.
+    var answersLost: Int { control.withLock { $0.answersLost } }
+
+    private func noteLoss() {
+        control.withLock { control in
+            control.loss = nil
+            control.answersLost += 1
+        }
+    }
+
     func stop() { control.withLock { $0.stops = true } }
 }
 
 /// The proxy's thread's own.
 private final class ProxyServer: @unchecked Sendable {
     // @unchecked: made by one thread and then used by the proxy's thread alone.
-    struct Orders { var resets = false, halfOpens = false, mends = false }
+    struct Orders {
+        var resets = false, halfOpens = false, mends = false
+        var loss: FaultProxy.Loss?
+    }
 
     private struct Chunk {
         var due: ContinuousClock.Instant
@@ -84,6 +114,9 @@ private final class ProxyServer: @unchecked Sendable {
         var toFar = Direction()
         var toNear = Direction()
         var isBroken = false
+        /// It has sent what comes before the request whose answer is to be lost; and that request.
+        var isMarked = false
+        var losesAnswer = false
 
         init(near: Int32, far: Int32) {
             self.near = near
@@ -100,7 +133,8 @@ private final class ProxyServer: @unchecked Sendable {
         self.target = target
     }
 
-    func turn(_ mode: FaultProxy.Mode, _ orders: Orders) {
+    /// True when an answer was lost.
+    func turn(_ mode: FaultProxy.Mode, _ orders: Orders) -> Bool {
         if orders.resets { flows.forEach { $0.isBroken = true } }
         if orders.halfOpens {
             for flow in flows where flow.far >= 0 {
@@ -112,15 +146,20 @@ private final class ProxyServer: @unchecked Sendable {
         removeBroken()
         guard mode != .stalled else {
             usleep(5_000)
-            return
+            return false
         }
         wait()
         accept()
         var latency = Duration.zero
         if case .slow(let milliseconds) = mode { latency = .milliseconds(milliseconds) }
         let now = ContinuousClock.now
+        var hasLost = false
         for flow in flows where flow.far >= 0 {
             read(flow.near, into: &flow.toFar, due: now + latency, breaking: flow)
+            if let loss = orders.loss, !hasLost, lose(loss, on: flow) {
+                hasLost = true
+                continue
+            }
             read(flow.far, into: &flow.toNear, due: now + latency, breaking: flow)
             write(&flow.toFar, to: flow.far, now: now, breaking: flow)
             write(&flow.toNear, to: flow.near, now: now, breaking: flow)
@@ -132,6 +171,25 @@ private final class ProxyServer: @unchecked Sendable {
             close(flow.far)
             return true
         }
+        return hasLost
+    }
+
+    /// True once the answer was there and is gone.
+    private func lose(_ loss: FaultProxy.Loss, on flow: Flow) -> Bool {
+        if flow.losesAnswer {
+            read(flow.far, into: &flow.toNear, due: .now, breaking: flow)
+            write(&flow.toFar, to: flow.far, now: .now, breaking: flow)
+            flow.isBroken = flow.isBroken || !flow.toNear.chunks.isEmpty
+            return flow.isBroken
+        }
+        for chunk in flow.toFar.chunks {
+            if flow.isMarked, chunk.bytes.contains(loss.request) {
+                flow.losesAnswer = true
+            } else if chunk.bytes.contains(loss.after) {
+                flow.isMarked = true
+            }
+        }
+        return false
     }
 
     func end() {

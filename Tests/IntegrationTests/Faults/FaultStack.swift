@@ -7,7 +7,7 @@ final class FaultStack {
     let stack: Stack
     let hook: WebhookCatcher
     private let brokerLink: FaultProxy
-    private let databaseLink: FaultProxy
+    let databaseLink: FaultProxy
     private var disk: TinyDisk?
     private let clock: FaultyClock?
     /// Processes that ran under the clock, each of which leaves something behind.
@@ -16,7 +16,7 @@ final class FaultStack {
     private(set) var outages: [ClosedRange<ContinuousClock.Instant>] = []
 
     /// One cluster for all seeds: making it takes seconds.
-    private static let postgres = Result { try PrivatePostgres() }
+    static let postgres = Result { try PrivatePostgres() }
 
     /// Sessions and queues are saved once a second. With autosave_on_changes the interval is a number of changes, and
     /// mosquitto 2.0.11 would write its whole store after every one of them.
@@ -25,9 +25,13 @@ final class FaultStack {
         "log_type none", "log_type error", "log_type warning", "log_type notice",
     ]
 
-    init(registry: String = FaultWard.registry, withTinyDisk: Bool = false, withClock: Bool = false) throws {
+    /// - Parameter cluster: instead of the one that all seeds share.
+    init(
+        registry: String = FaultWard.registry, cluster: PrivatePostgres? = nil, withTinyDisk: Bool = false,
+        withClock: Bool = false
+    ) throws {
         let broker = try PrivateBroker(options: Self.brokerOptions)
-        let postgres = try Self.postgres.get()
+        let postgres = try cluster ?? Self.postgres.get()
         hook = try WebhookCatcher()
         brokerLink = try FaultProxy(to: broker.port)
         databaseLink = try FaultProxy(to: UInt16(clamping: postgres.port))
@@ -60,6 +64,15 @@ final class FaultStack {
     func startReadyDaemon() throws {
         try startDaemon()
         guard stack.isReady() else { throw Stack.Failure(description: "not ready: \(stack.log.suffix(2000))") }
+    }
+
+    /// Ready, and it has put on disk what it must know of registry and open alerts in an outage.
+    func startPreparedDaemon() throws {
+        try startReadyDaemon()
+        let snapshot = stack.spool.appending(path: "state.snapshot").path
+        guard eventually({ FileManager.default.fileExists(atPath: snapshot) }) else {
+            throw Stack.Failure(description: "no snapshot: \(stack.log.suffix(2000))")
+        }
     }
 
     /// Does it, and returns what undoes it.

@@ -28,6 +28,14 @@ struct FaultWard: Sendable {
         /// Its id can't be read, so no receipt comes; its rows are found by this text in the payload.
         var mark: String?
 
+        /// With a field that nobody reads.
+        func padded(by bytes: Int) -> Report {
+            var padded = self
+            let padding = String(repeating: "x", count: bytes)
+            padded.payload = payload.replacing(#"{"id":"#, with: #"{"padding":"\#(padding)","id":"#)
+            return padded
+        }
+
         var payloadAgain: String { payload.replacing(#"{"id":"#, with: #"{ "battery": 55, "id":"#) }
     }
 
@@ -63,6 +71,12 @@ struct FaultWard: Sendable {
         lines.append("  - { code: dev-spare, site: north, pairings: [] }")
         return lines.joined(separator: "\n") + "\n"
     }()
+
+    /// With somebody to tell of technical alerts.
+    static var registryWithAdministrator: String {
+        let administrator = #"{ code: admin-01, site: north, name: A, role: administrator, webhook: "WEBHOOK" }"#
+        return registry.replacing("patients:", with: "  - \(administrator)\npatients:")
+    }
 
     /// - Parameter rate: reports a second.
     init(seed: UInt64, seconds: Int, rate: Int) {

@@ -47,7 +47,7 @@ extension FaultSuite {
             Self.wait(until: began + .seconds(10))
             try thaw()
 
-            try expectSettled(faulty, readers)
+            try faulty.expectSettled(readers)
             scraper.stop()
             #expect(scraper.problems == [])
         }
@@ -70,7 +70,7 @@ extension FaultSuite {
             #expect(faulty.stack.get("/readyz")?.status == 503)
             expectTold(1, of: readers, by: faulty, "of a daemon that started without PostgreSQL")
             try bringBack()
-            try expectSettled(faulty, readers)
+            try faulty.expectSettled(readers)
         }
 
         /// Sends the red report at that place and expects its notification in time.
@@ -93,23 +93,6 @@ extension FaultSuite {
                 return
             }
             #expect(told - sent <= Self.redLimit, "a red reading \(when)")
-        }
-
-        /// All is well again, everything is stored exactly once and everybody was told.
-        private func expectSettled(_ faulty: FaultStack, _ readers: HomeReaders) throws {
-            #expect(faulty.stack.isReady())
-            #expect(eventually(within: .seconds(60), every: .milliseconds(100)) { readers.isSent })
-            let ledger = Ledger(faulty: faulty, readers: readers)
-            #expect(
-                eventually(within: .seconds(120), every: .milliseconds(500)) {
-                    faulty.stack.metric("homeward_reports_in_flight") == 0 && ledger.missing.isEmpty
-                }, "\(ledger.missing.prefix(20)); \(faulty.stack.log.suffix(3000))")
-            readers.lose(patience: .seconds(1))
-            #expect(
-                eventually(within: .seconds(60), every: .milliseconds(100)) { ledger.unreceipted.isEmpty },
-                "\(ledger.unreceipted.prefix(20))")
-            let problems = try ledger.check()
-            #expect(problems.isEmpty, "\(problems.prefix(40).joined(separator: "\n"))")
         }
 
         /// The timeline's own clock; nothing is awaited here.
