@@ -210,7 +210,10 @@ let package = Package(
             name: "SimulationTests", dependencies: ["Simulation", "Clinical", "Formats"], swiftSettings: settings),
         .testTarget(
             name: "HomewardDaemonTests",
-            dependencies: ["HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport"],
+            dependencies: [
+                "HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport", "Alerting", "Formats",
+                "Ingestion",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests", dependencies: ["TestSupport", "MQTTClient", "homeward"], swiftSettings: settings),

@@ -55,6 +55,15 @@ public struct Assessment: Sendable, Hashable {
     public var clears: Bool
     /// The readings that made up "twice" together with `reading`, oldest first.
     public var otherReadings: [PastReading]
+    /// The red limit that it is beyond and that waits for its confirmation: it is amber until then.
+    public var awaited: BandLimit?
+    /// The patient is asked to measure again in this time: the red limit that it is beyond wants a second reading,
+    /// whether or not the red waits for it.
+    public var repeatAfter: Interval?
+    /// In range, and the reading before it waited for a confirmation that this one does not give.
+    public var unconfirmed: PastReading?
+    /// What the patient is told at once.
+    public var advice: Advice?
 
     public init(
         rule: String, side: Side, level: Severity?, reading: Reading, limit: Threshold? = nil, basis: String? = nil,
@@ -87,17 +96,30 @@ public struct Verdict: Sendable, Hashable {
     /// One for each rule that has a limit for a kind in the report, in range or not, in the order of kinds and sides.
     /// Empty for a report that is too late to alert.
     public var assessments: [Assessment]
+    /// What the rules beyond the bands say, one for each that the report concerns and that has what it needs. Of two
+    /// outcomes, or an outcome and an assessment, with one rule code the more severe counts. Empty for a report that is
+    /// too late to alert.
+    public var outcomes: [RuleOutcome]
     /// The reds in a report that is too late to alert, the most telling first: raise one clinical amber `late-red` for
     /// the key worker about all of them.
     public var lateReds: [Assessment]
+    /// Those of the rules beyond the bands: they belong to the same `late-red`.
+    public var lateOutcomes: [RuleOutcome]
 
-    public init(assessments: [Assessment] = [], lateReds: [Assessment] = []) {
+    public init(
+        assessments: [Assessment] = [], outcomes: [RuleOutcome] = [], lateReds: [Assessment] = [],
+        lateOutcomes: [RuleOutcome] = []
+    ) {
         self.assessments = assessments
+        self.outcomes = outcomes
         self.lateReds = lateReds
+        self.lateOutcomes = lateOutcomes
     }
 
     /// The rule code for `lateReds`.
     public static let lateRedRule = "late-red"
     /// The rule code for an immediate red in a report that was refused.
     public static let unverifiedRedRule = "unverified-red"
+    /// Rule codes that are ours: no pack may name a rule so.
+    public static let reservedRules: Set<String> = [lateRedRule, unverifiedRedRule]
 }

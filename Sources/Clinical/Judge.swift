@@ -3,9 +3,15 @@
 ///
 /// `history` is only looked at for limits that ask for several readings; give what `historyNeeded` asks for, or an
 /// empty one where there is none to be had: then such a limit waits for its next reading.
-public func judge(_ report: JudgedReport, plan: Plan, history: PatientHistory = PatientHistory()) -> Verdict {
+///
+/// `mayHold` is false where the reader can't ask for a repeat, and while the database is away: then a limit that would
+/// wait for its confirmation is red at once, and asks for the repeat all the same.
+public func judge(
+    _ report: JudgedReport, plan: Plan, history: PatientHistory = PatientHistory(), mayHold: Bool = true
+) -> Verdict {
     let judgement = Judgement(
-        readings: report.readings, at: report.takenAt, key: report.key, plan: plan, history: history)
+        readings: report.readings, at: report.takenAt, key: report.key, plan: plan, history: history,
+        mayHold: mayHold)
     var verdict = Verdict()
     verdict.assessments.reserveCapacity(report.readings.count * 2)
     let tooLate = report.isTooLateToAlert
@@ -18,13 +24,29 @@ public func judge(_ report: JudgedReport, plan: Plan, history: PatientHistory = 
         }
     }
     verdict.lateReds = mostTellingFirst(verdict.lateReds)
+    for outcome in plan.judgeRules(report, history: history) {
+        if !tooLate {
+            verdict.outcomes.append(outcome)
+        } else if outcome.level == .red {
+            verdict.lateOutcomes.append(outcome)
+        }
+    }
     return verdict
+}
+
+/// The immediate reds of the rules beyond the bands in a report that was refused as a whole: chest pain in a report whose
+/// clock is wrong must not be lost either. `instant` is when it was received, since its own time can't be trusted.
+public func immediateOutcomes(of report: JudgedReport, at instant: Instant, plan: Plan) -> [RuleOutcome] {
+    var report = report
+    report.takenAt = instant
+    return plan.judgeRules(report, history: PatientHistory()).filter { $0.level == .red && $0.immediate }
 }
 
 /// The readings that some immediate limit makes red by themselves, for `unverified-red`: a report that was refused
 /// as a whole must not hide one. The most telling comes first. `instant` is when it was received, since its own time can't be trusted.
 public func immediateReds(in readings: [Reading], at instant: Instant, plan: Plan) -> [Assessment] {
-    let judgement = Judgement(readings: readings, at: instant, key: nil, plan: plan, history: PatientHistory())
+    let judgement = Judgement(
+        readings: readings, at: instant, key: nil, plan: plan, history: PatientHistory(), mayHold: true)
     var reds: [Assessment] = []
     judgement.forEachRule { kind, side, bands in
         guard let assessment = judgement.assess(kind, side, bands) else { return }
@@ -59,12 +81,25 @@ extension Assessment {
 }
 
 extension Plan {
-    /// What must be read from the store before `report` can be judged: nil for nearly every report, since it is asked
-    /// only when a reading is beyond a limit that needs several readings and would worsen what it is by itself.
+    /// What must be read from the store before `report` can be judged: nil for most reports, since it is asked only
+    /// for what a rule looks back at, and for bands only when a reading is beyond a limit that needs several readings
+    /// and would worsen what it is by itself, or may be the repeat that was asked for. What a NEWS2 score needs is asked
+    /// for apart, by `news2HistoryNeeded`.
     public func historyNeeded(for report: JudgedReport) -> HistoryNeed? {
+        var need = bandHistoryNeeded(for: report)
+        for rule in rules where rule.concerns(report) {
+            guard let part = rule.historyNeeded(at: report.takenAt) else { continue }
+            need = need?.union(part) ?? part
+        }
+        if let part = suspicionHistoryNeeded(for: report) { need = need?.union(part) ?? part }
+        return need
+    }
+
+    private func bandHistoryNeeded(for report: JudgedReport) -> HistoryNeed? {
         guard asksForSeveral else { return nil }
         let judgement = Judgement(
-            readings: report.readings, at: report.takenAt, key: report.key, plan: self, history: PatientHistory())
+            readings: report.readings, at: report.takenAt, key: report.key, plan: self, history: PatientHistory(),
+            mayHold: true)
         var need: HistoryNeed?
         judgement.forEachRule { kind, side, bands in
             guard bands.contains(where: \.asksForSeveral) else { return }
@@ -84,9 +119,13 @@ private struct Judgement {
     let key: ReportKey?
     let plan: Plan
     let history: PatientHistory
+    let mayHold: Bool
     private let onOxygen: Bool
 
-    init(readings: [Reading], at instant: Instant, key: ReportKey?, plan: Plan, history: PatientHistory) {
+    init(
+        readings: [Reading], at instant: Instant, key: ReportKey?, plan: Plan, history: PatientHistory, mayHold: Bool
+    ) {
+        self.mayHold = mayHold
         self.readings = readings
         self.instant = instant
         self.key = key
@@ -123,6 +162,10 @@ private struct Judgement {
         var immediate = false
         var worseness: Double
         var others: [PastReading] = []
+        /// Which of the band's thresholds is red once it is confirmed.
+        var awaitedPlace: Int?
+        /// Which of the band's thresholds would have waited, had it been allowed to.
+        var unheldPlace: Int?
     }
 
     /// The worst that any reading of the kind is by any of the bands.
@@ -149,13 +192,26 @@ private struct Judgement {
             let threshold = band.bounds[place]
             guard measured.isBeyond(threshold.limit, on: side) else { continue }
             if threshold.occurrences > 1 {
-                guard let others = run(of: threshold, kind: measured.kind, side: side) else { continue }
-                finding.others = others
+                if let others = run(of: threshold, kind: measured.kind, side: side) {
+                    finding.others = others
+                } else if threshold.repeatAfter == nil {
+                    continue
+                } else if mayHold {
+                    finding.awaitedPlace = finding.awaitedPlace ?? place
+                    continue
+                } else {
+                    finding.unheldPlace = place
+                }
             }
             finding.thresholdPlace = place
             finding.level = threshold.severity
             finding.immediate = threshold.immediate
             break
+        }
+        // What waits for its confirmation is amber, whatever milder limits the pack has.
+        if finding.awaitedPlace != nil, finding.level.map({ $0 < .amber }) ?? true {
+            finding.thresholdPlace = finding.awaitedPlace
+            finding.level = .amber
         }
         // Outside contract: a glucose LO or HI is red at once, whatever the plan's limits ask for.
         if measured.kind == .glucose, measured.isBeyondMeter(on: side) {
@@ -194,13 +250,32 @@ private struct Judgement {
             result.basis = resolved.basis
             result.source = resolved.limit.source
             result.isProposal = resolved.limit.isProposal
+            result.advice = resolved.limit.advice
         }
+        if let place = finding.awaitedPlace ?? finding.unheldPlace, !plan.isRedOff(kind, at: instant) {
+            let limit = band.thresholds[place].limit
+            if finding.awaitedPlace != nil { result.awaited = limit }
+            result.repeatAfter = limit.threshold.repeatAfter
+        }
+        if result.level == nil { result.unconfirmed = unconfirmed(kind, side, band) }
         if result.level == .red, plan.isRedOff(kind, at: instant) {
             result.level = .amber
             result.immediate = false
             result.redSwitchedOff = true
         }
         return result
+    }
+
+    /// The reading just before this report, where it waited for a confirmation that this report does not give.
+    private func unconfirmed(_ kind: Kind, _ side: Side, _ band: ResolvedBand) -> PastReading? {
+        for threshold in band.bounds where threshold.repeatAfter != nil {
+            guard let last = occasions(of: kind).last(where: isBefore),
+                let first = last.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }),
+                instant - first.takenAt <= threshold.within
+            else { continue }
+            return first
+        }
+        return nil
     }
 
     // MARK: - Limits that ask for several readings
@@ -264,6 +339,10 @@ private struct Judgement {
             let measured = Measured(reading)
             for band in bands {
                 for threshold in band.bounds where threshold.occurrences > 1 {
+                    if threshold.repeatAfter != nil, level == nil {
+                        longest = max(longest ?? threshold.within, threshold.within)
+                        continue
+                    }
                     guard level.map({ threshold.severity > $0 }) ?? true else { continue }
                     guard measured.isBeyond(threshold.limit, on: side) else { continue }
                     longest = max(longest ?? threshold.within, threshold.within)

@@ -70,6 +70,9 @@ struct Measured {
         compared = kind.chartResolution?.rounded(value) ?? value
     }
 
+    /// The meter could not measure and sent its own limit instead.
+    var isBeyondMeter: Bool { isBeyondMeter(on: .low) || isBeyondMeter(on: .high) }
+
     /// The meter gave up on that side: beyond every limit there.
     func isBeyondMeter(on side: Side) -> Bool { flags.contains(side == .low ? .outOfRangeLow : .outOfRangeHigh) }
 

@@ -16,21 +16,38 @@ public final class Plan: Sendable {
     /// Rules that lack what they need: the patient is grey with these reasons.
     public let lacking: [PlanLack]
 
+    /// 1 or 2, as the registry says.
+    public let news2Scale: Int
+    /// How far before a report its missing parameters may lie.
+    public let news2Window: Interval
+
+    /// Whether some rule looks at the NEWS2 score.
+    public let usesNEWS2: Bool
+
     let asksForSeveral: Bool
+    let rules: [ResolvedRule]
     private let sides: [ResolvedSide]
     private let redOffBefore: [Kind: Instant]
     private let born: CalendarDate?
     private let personalBests: [Kind: Double]
+    private let baselines: [Kind: Double]
+    private let dryWeight: Double?
 
     public init(profile: PatientProfile, packs: PackLibrary) {
         var compiler = PlanCompiler(profile: profile, packs: packs)
         compiler.compile()
         timeZone = profile.timeZone
+        news2Scale = profile.news2Scale
+        news2Window = packs[PackLibrary.everybody]?.news2Window ?? ProtocolPack.usualNEWS2Window
         problems = compiler.problems
         lacking = compiler.lacking
         sides = compiler.sides
         asksForSeveral = sides.contains { ($0.preferred + $0.fallback).contains(where: \.asksForSeveral) }
+        rules = compiler.rules
+        usesNEWS2 = compiler.rules.contains(where: \.usesScore)
         redOffBefore = compiler.redOffBefore
+        baselines = profile.baselines
+        dryWeight = profile.dryWeight
         born = profile.born
         personalBests = profile.baselines.filter { $0.key == .peakFlow || $0.key == .fev1 }
     }
@@ -47,9 +64,8 @@ public final class Plan: Sendable {
         return bands.flatMap(\.thresholds).map(\.limit)
     }
 
-    /// Marks what can only be called suspect by someone who knows the patient: over 150 % of the personal best. Call
-    /// it on a report's validated readings before they are judged and stored; twice changes nothing.
-    public func markSuspicions(in readings: inout [Reading]) {
+    /// Over 150 % of the personal best.
+    func markAbovePersonalBest(in readings: inout [Reading]) {
         guard !personalBests.isEmpty else { return }
         for place in readings.indices {
             guard let best = personalBests[readings[place].kind], readings[place].value > 1.5 * best,
@@ -71,6 +87,16 @@ public final class Plan: Sendable {
         return resolved.fallback.filter { $0.applicability.holds(onOxygen: onOxygen, age: age) }
     }
 
+    /// Whole years; nil where the date of birth is not known.
+    func age(at instant: Instant) -> Int? { born?.age(at: instant) }
+
+    func ownMeasure(_ measure: OwnMeasure.Measure, of kind: Kind) -> Double? {
+        switch measure {
+        case .baseline: baselines[kind]
+        case .dryWeight: dryWeight
+        }
+    }
+
     func isRedOff(_ kind: Kind, at instant: Instant) -> Bool {
         guard !redOffBefore.isEmpty, let end = redOffBefore[kind] else { return false }
         return instant < end
@@ -83,15 +109,25 @@ public struct Plans {
     private var plans: [PatientProfile: Plan] = [:]
     private let usesAge: Bool
     private let usesTarget: Bool
+    private let usesDryWeight: Bool
     private let baselines: Set<Kind>
 
     public init(packs: PackLibrary) {
         self.packs = packs
         let bands = packs.packs.filter(\.isEnabled).flatMap(\.bands)
-        usesAge = bands.contains { $0.applicability.ageFrom != nil || $0.applicability.ageBelow != nil }
+        let levels = packs.packs.filter(\.isEnabled).flatMap(\.rules).flatMap(\.levels)
+        usesAge = (bands.map(\.applicability) + levels.map(\.applicability)).contains {
+            $0.ageFrom != nil || $0.ageBelow != nil
+        }
+        let differences = levels.compactMap { level -> (kind: Kind, measure: OwnMeasure.Measure)? in
+            guard case .difference(let kind, _, _, let own) = level.condition else { return nil }
+            return (kind, own.measure)
+        }
+        usesDryWeight = differences.contains { $0.measure == .dryWeight }
         usesTarget = bands.contains { $0.limits.contains { $0.reference == .offsetFromTarget } }
         let relative = bands.filter { $0.limits.contains { $0.reference == .percentOfBaseline } }
         baselines = Set(relative.map(\.kind)).union([.peakFlow, .fev1])
+            .union(differences.filter { $0.measure == .baseline }.map(\.kind))
     }
 
     /// How many different plans there are.
@@ -103,7 +139,7 @@ public struct Plans {
         if !usesAge { relevant.born = nil }
         if !usesTarget { relevant.inrTarget = nil }
         relevant.highRisk = false
-        relevant.dryWeight = nil
+        if !usesDryWeight { relevant.dryWeight = nil }
         relevant.baselines = profile.baselines.filter { baselines.contains($0.key) }
         relevant.conditions = Set(profile.conditions).sorted()
         if let plan = plans[relevant] { return plan }

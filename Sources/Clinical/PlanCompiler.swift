@@ -3,6 +3,7 @@ struct PlanCompiler {
     let profile: PatientProfile
     let packs: PackLibrary
     var sides = Array(repeating: ResolvedSide(), count: (Int(lastKind) + 1) * 2)
+    var rules: [ResolvedRule] = []
     var redOffBefore: [Kind: Instant] = [:]
     var problems: [PlanProblem] = []
     var lacking: [PlanLack] = []
@@ -29,6 +30,7 @@ struct PlanCompiler {
             }
             checkOrder(kind)
         }
+        resolveRules(conditions)
         for limit in profile.limits {
             guard let date = limit.redOffUntil else { continue }
             if (limit.by ?? "").isEmpty || (limit.reason ?? "").isEmpty {
@@ -68,7 +70,7 @@ struct PlanCompiler {
             lacking = lackingBefore
             let replaced = (resolved.preferred + resolved.fallback).first
             let band = ResolvedBand(
-                thresholds: mostSevereFirst(own), applicability: Applicability(),
+                thresholds: mostSevereFirst(own, side), applicability: Applicability(),
                 clearMargin: replaced?.clearMargin ?? 0, worseBy: replaced?.worseBy, pack: "own-limit", packHash: "")
             return ResolvedSide(preferred: [band])
         }
@@ -112,7 +114,7 @@ struct PlanCompiler {
             if thresholds.isEmpty { continue }
             resolved.append(
                 ResolvedBand(
-                    thresholds: mostSevereFirst(thresholds), applicability: band.applicability,
+                    thresholds: mostSevereFirst(thresholds, side), applicability: band.applicability,
                     clearMargin: band.clearMargin, worseBy: band.worseBy, pack: pack.code,
                     packHash: pack.contentHash))
         }
@@ -158,12 +160,47 @@ struct PlanCompiler {
         if !lacking.contains(reason) { lacking.append(reason) }
     }
 
-    private func mostSevereFirst(_ thresholds: [ResolvedThreshold]) -> [ResolvedThreshold] {
+    /// A condition pack's rule replaces `adult`'s of the same name; of two condition packs both are judged, and the more
+    /// severe result wins.
+    private mutating func resolveRules(_ conditions: [ProtocolPack]) {
+        let named = Set(conditions.flatMap(\.rules).map(\.name))
+        var packsInForce = conditions
+        if var adult = packs[PackLibrary.everybody], adult.isEnabled {
+            adult.rules.removeAll { named.contains($0.name) }
+            packsInForce.insert(adult, at: 0)
+        }
+        for pack in packsInForce {
+            for var rule in pack.rules {
+                rule.levels = rule.levels.filter { has($0) }
+                if rule.levels.isEmpty { continue }
+                rules.append(ResolvedRule(rule, pack: pack.code, packHash: pack.contentHash))
+            }
+        }
+    }
+
+    /// Whether the patient has the measure of his own that the level is counted from.
+    private mutating func has(_ level: RuleLevel) -> Bool {
+        guard case .difference(let kind, _, _, let own) = level.condition else { return true }
+        switch own.measure {
+        case .baseline:
+            if profile.baselines[kind] != nil { return true }
+            if !own.whereKnown { lack(.baseline(kind)) }
+        case .dryWeight:
+            if profile.dryWeight != nil { return true }
+            if !own.whereKnown { lack(.target(kind)) }
+        }
+        return false
+    }
+
+    private func mostSevereFirst(_ thresholds: [ResolvedThreshold], _ side: Side) -> [ResolvedThreshold] {
         thresholds.sorted { left, right in
             let (left, right) = (left.threshold, right.threshold)
             if left.severity != right.severity { return left.severity > right.severity }
             if left.immediate != right.immediate { return left.immediate }
-            return left.occurrences < right.occurrences
+            if left.occurrences != right.occurrences { return left.occurrences < right.occurrences }
+            // The farther one first, since it may come with advice.
+            guard left.limit.value != right.limit.value else { return false }
+            return (left.limit.value > right.limit.value) == (side == .high)
         }
     }
 

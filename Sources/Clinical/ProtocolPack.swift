@@ -8,8 +8,20 @@ public struct ProtocolPack: Hashable, Sendable {
     /// A pack that is not enabled judges nobody; patients who need it are grey.
     public var isEnabled: Bool
     public var bands: [Band]
+    /// Beyond the bands.
+    public var rules: [Rule]
+    /// How far before a report the readings may lie that complete its NEWS2 score; only `adult`'s is looked at.
+    public var news2Window: Interval
 
-    public init(code: String, title: String, contentHash: String, isEnabled: Bool = true, bands: [Band]) {
+    /// Outside contract, section 7.
+    public static let usualNEWS2Window = Interval.minutes(15)
+
+    public init(
+        code: String, title: String, contentHash: String, isEnabled: Bool = true, bands: [Band], rules: [Rule] = [],
+        news2Window: Interval = ProtocolPack.usualNEWS2Window
+    ) {
+        self.rules = rules
+        self.news2Window = news2Window
         self.code = code
         self.title = title
         self.contentHash = contentHash
@@ -53,8 +65,14 @@ public struct BandLimit: Hashable, Sendable {
     public var source: String
     /// No published source was read.
     public var isProposal: Bool
+    /// What the patient is told at once.
+    public var advice: Advice?
 
-    public init(threshold: Threshold, reference: LimitReference = .absolute, source: String, isProposal: Bool = false) {
+    public init(
+        threshold: Threshold, reference: LimitReference = .absolute, source: String, isProposal: Bool = false,
+        advice: Advice? = nil
+    ) {
+        self.advice = advice
         self.threshold = threshold
         self.reference = reference
         self.source = source

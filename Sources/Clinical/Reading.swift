@@ -41,6 +41,10 @@ public enum Suspicion: String, CaseIterable, Sendable, Hashable {
     case deviceFlag = "device-flag"
     case pulseMismatch = "pulse-mismatch"
     case abovePersonalBest = "above-personal-best"
+    /// Far from what the same person measured lately: another person on the scale, perhaps.
+    case unlikelyForPerson = "unlikely-for-person"
+    /// The person's usual number in another unit of the kind.
+    case likelyOtherUnit = "likely-other-unit"
 }
 
 /// A reading that was refused alone; the rest of its report is judged and stored.

@@ -9,6 +9,7 @@ public enum Sentence {
         let (date, time) = LocalTime.words(takenAt, timeZone: timeZone)
         var text = "\(measured(assessment.reading)) on \(date) at \(time), \(judged(assessment))"
         text += occasions(assessment, timeZone: timeZone) + doubts(assessment.reading)
+        text += confirmation(assessment)
         if Clocks.isLate(takenAt: takenAt, receivedAt: receivedAt) {
             let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
             text += "; received late, on \(date) at \(time)"
@@ -36,13 +37,16 @@ public enum Sentence {
 
     /// For `unverified-red` of a reader that is not known while the registry can't be asked.
     public static func unknownReaderRed(
-        of assessment: Assessment, others: [Assessment] = [], receivedAt: Instant, timeZone: String
+        of assessment: Assessment, others: [Assessment] = [], outcomes: [RuleOutcome] = [], receivedAt: Instant,
+        timeZone: String
     ) -> String {
         let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
         return "Unverified: \(measured(assessment.reading)), \(judged(assessment)), in a report received on \(date) at "
-            + "\(time)\(doubts(assessment.reading))\(alsoRed(others)); the patient is not known here and was judged by "
-            + "the default adult pack."
+            + "\(time)\(doubts(assessment.reading))\(alsoRed(others))\(alsoRed(outcomes, timeZone: timeZone))"
+            + unknownPatient
     }
+
+    static let unknownPatient = "; the patient is not known here and was judged by the default adult pack."
 
     /// "; red too: Pulse 140 /min, Systolic pressure 84 mmHg"
     private static func alsoRed(_ others: [Assessment]) -> String {
@@ -124,12 +128,39 @@ public enum Sentence {
         return parts.joined(separator: ", ")
     }
 
+    /// "; red once confirmed, repeat asked in 30 min", "; repeat asked in 30 min", "; not confirmed, 178 mmHg then
+    /// 150 mmHg"
+    private static func confirmation(_ assessment: Assessment) -> String {
+        if let repeatAfter = assessment.repeatAfter {
+            let waits = assessment.awaited == nil ? "" : " red once confirmed,"
+            return ";\(waits) repeat asked in \(words(repeatAfter))"
+        }
+        guard let first = assessment.unconfirmed else { return "" }
+        return "; not confirmed, \(value(first)) then \(value(assessment.reading))"
+    }
+
+    static func words(_ interval: Interval) -> String {
+        let minutes = interval.microseconds / 60_000_000
+        if minutes < 120 { return "\(minutes) min" }
+        return minutes % 1440 == 0 && minutes > 1440 ? "\(minutes / 1440) days" : "\(minutes / 60) h"
+    }
+
+    /// "178 mmHg", as it was sent.
+    static func value(_ reading: PastReading) -> String {
+        let unit = (reading.sentUnit ?? reading.kind.canonicalUnit)?.words ?? ""
+        return (number(reading.sentValue) + " " + unit).trimmingSpace
+    }
+
+    private static func value(_ reading: Reading) -> String {
+        let unit = (reading.sentUnit ?? reading.kind.canonicalUnit)?.words ?? ""
+        return (number(reading.sentValue) + " " + unit).trimmingSpace
+    }
+
     private static func occasions(_ assessment: Assessment, timeZone: String) -> String {
         guard !assessment.otherReadings.isEmpty else { return "" }
         let others = assessment.otherReadings.map { other in
             let (date, time) = LocalTime.words(other.takenAt, timeZone: timeZone)
-            let unit = (other.sentUnit ?? other.kind.canonicalUnit)?.words ?? ""
-            return (number(other.sentValue) + " " + unit).trimmingSpace + " on \(date) at \(time)"
+            return value(other) + " on \(date) at \(time)"
         }
         return ", as was " + others.joined(separator: " and ")
     }
@@ -144,12 +175,14 @@ public enum Sentence {
             case .deviceFlag: "the reader reported a poor measurement"
             case .pulseMismatch: "two pulses over 20 apart"
             case .abovePersonalBest: "far above the personal best"
+            case .unlikelyForPerson: "far from this person's last values; another person, perhaps"
+            case .likelyOtherUnit: "would be usual in another unit"
             }
         }
         return "; suspect (\(reasons.joined(separator: ", "))), repeat asked"
     }
 
-    private static func words(_ reason: RefusalReason) -> String {
+    static func words(_ reason: RefusalReason) -> String {
         switch reason {
         case .clockFuture: "clock-future: its time lies ahead"
         case .tooOld: "too-old: its time is over 30 days ago"

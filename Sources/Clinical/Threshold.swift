@@ -8,11 +8,15 @@ public struct Threshold: Hashable, Sendable {
     public var occurrences: Int
     /// The span in which those readings must lie.
     public var within: Interval
+    /// The first reading beyond the limit asks for a repeat in this time: until then the alert is amber, and silence
+    /// makes it red. Nil: the next reading is waited for, however long it takes.
+    public var repeatAfter: Interval?
 
     public init(
         severity: Severity, limit: Limit, immediate: Bool = false, occurrences: Int = 1,
-        within: Interval = .hours(24)
+        within: Interval = .hours(24), repeatAfter: Interval? = nil
     ) {
+        self.repeatAfter = repeatAfter
         self.severity = severity
         self.limit = limit
         self.immediate = immediate

@@ -45,20 +45,34 @@ extension PackLibrary {
                     file: directory, line: nil, message: "has no \(everybody).yaml, the pack that holds for everybody"))
         }
         if problems.refusals.isEmpty {
-            for file in files { library.check(file.code, file: file.path, problems) }
+            for file in files { library.check(file.code, file: file.path, file.bytes, problems) }
         }
         return (library, problems.refusals)
     }
 
     /// Whether low and high leave something in range for a patient of this pack, on either NEWS2 scale.
-    private func check(_ code: String, file: String, _ problems: ProblemList) {
+    private func check(_ code: String, file: String, _ bytes: [UInt8], _ problems: ProblemList) {
         var found: [PlanProblem] = []
         for scale in [1, 2] {
             let profile = PatientProfile(news2Scale: scale, conditions: [code])
             for problem in Plan.problems(of: profile, packs: self) where !found.contains(problem) {
                 found.append(problem)
-                problems.add(DocumentProblem(file: file, line: nil, message: problem.description))
+                problems.add(
+                    DocumentProblem(
+                        file: file, line: Self.line(of: problem, in: bytes), message: problem.description))
             }
         }
+    }
+
+    /// Where the file first has a band of the kind; nil where the fault lies in `adult`'s alone.
+    private static func line(of problem: PlanProblem, in bytes: [UInt8]) -> Int? {
+        guard case .inverted(let kind, _) = problem,
+            let node = YAMLDocument.parse(bytes, file: "", ProblemList()), case .mapping(let fields) = node.content,
+            case .list(let bands)? = fields.first(where: { $0.name == "bands" })?.value.content
+        else { return nil }
+        return bands.first { band in
+            guard case .mapping(let fields) = band.content else { return false }
+            return fields.contains { $0.name == "kind" && $0.value.content == .string(kind.code, quoted: false) }
+        }?.line
     }
 }

@@ -24,25 +24,46 @@ enum PackDocument {
             if let named, named != code { reader.report("is \"\(named)\", but the file is \(code).yaml", at: "code") }
             let title = reader.required("title", .text)
             let enabled = reader.optional("enabled", .boolean) ?? true
-            let bands = reader.required("bands", .list(of: band(pack: code)))
+            let advice = reader.optional("advice", advice) ?? [:]
+            let window = reader.optional("news2_window", .duration) ?? ProtocolPack.usualNEWS2Window
+            if reader["news2_window"] != nil, code != PackLibrary.everybody {
+                reader.report("stands only in \(PackLibrary.everybody).yaml", at: "news2_window")
+            }
+            if window > .hours(24) { reader.report("is 24h at most", at: "news2_window") }
+            let bands = reader.required("bands", .list(of: PackCoverage.placed(band(pack: code, advice: advice))))
+            let rules = reader.optional("rules", .list(of: RuleDocument.value(advice: advice))) ?? []
+            for (place, rule) in rules.enumerated() where rules[..<place].contains(where: { $0.name == rule.name }) {
+                reader.report("\(rule.name) stands here twice", at: "rules")
+            }
+            if let bands {
+                let context = reader.context(of: "bands")
+                PackCoverage.check(bands, isEverybody: code == PackLibrary.everybody, context)
+            }
             guard let title, let bands else { return nil }
             return ProtocolPack(
-                code: code, title: title, contentHash: hash, isEnabled: enabled, bands: checkTwins(bands, reader))
+                code: code, title: title, contentHash: hash, isEnabled: enabled, bands: bands.map(\.value),
+                rules: rules, news2Window: window)
         }
     }
 
-    /// Two bands for one side and the same patients: which of them counts would be anybody's guess.
-    private static func checkTwins(_ bands: [Band], _ reader: MappingReader) -> [Band] {
-        for (place, band) in bands.enumerated() {
-            let isTwin = bands[..<place].contains {
-                $0.kind == band.kind && $0.side == band.side && $0.applicability == band.applicability
+    /// Advice by code, each with its text by language.
+    private static var advice: DocumentValue<[String: Advice]> {
+        DocumentValue { node, context in
+            let texts = DocumentValue<String>.names(of: .text)
+            guard let entries = DocumentValue<[NamedValue<String>]>.names(of: texts).read(node, context) else {
+                return nil
             }
-            if isTwin { reader.report("\(Band.rule(band.kind, band.side)) stands here twice", at: "bands") }
+            var advice: [String: Advice] = [:]
+            for entry in entries {
+                let texts = Dictionary(entry.value.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+                if texts["en"] == nil { context.report("\(entry.name) has no text in en", at: entry.node) }
+                advice[entry.name] = Advice(code: entry.name, texts: texts)
+            }
+            return advice
         }
-        return bands
     }
 
-    private static func band(pack: String) -> DocumentValue<Band> {
+    private static func band(pack: String, advice: [String: Advice]) -> DocumentValue<Band> {
         .record { reader in
             let kind = reader.required("kind", .kind)
             let side = reader.required("side", .choice(Side.self))
@@ -51,7 +72,7 @@ enum PackDocument {
             let worseBy = reader.optional("worse_by", .number(in: 0...1000))
             let defaults = LimitDefaults(
                 unit: reader.optional("unit", .unit), source: reader.optional("source", .text),
-                isProposal: reader.optional("proposal", .boolean) ?? false)
+                isProposal: reader.optional("proposal", .boolean) ?? false, advice: advice)
             guard let kind, let side else {
                 // Known keys all the same: they are not what is wrong here.
                 _ = reader["red"]
@@ -115,6 +136,15 @@ struct LimitDefaults {
     var unit: UCUMUnit?
     var source: String?
     var isProposal: Bool
+    /// The pack's, by code.
+    var advice: [String: Advice]
+
+    /// A code of `advice`.
+    var named: DocumentValue<Advice> {
+        DocumentValue(expected: "a code under the pack's advice") { [advice] content in
+            if case .string(let code, _) = content { advice[code] } else { nil }
+        }
+    }
 }
 
 /// One entry of `red` or `amber`.
@@ -137,6 +167,8 @@ enum PackLimit {
             let immediate = reader.optional("immediate", .boolean) ?? false
             let times = reader.optional("times", .integer(in: 1...10)) ?? 1
             let within = reader.optional("within", .duration)
+            let repeatAfter = reader.optional("repeat_after", repeatSpan)
+            let advice = reader.optional("advice", defaults.named)
             let reference = reference(reader, kind: kind)
             let source = reader.optional("source", .text) ?? defaults.source
             let isProposal = reader.optional("proposal", .boolean) ?? defaults.isProposal
@@ -144,14 +176,25 @@ enum PackLimit {
             if source == nil { reader.report("has no source: name it here or beside the band") }
             if times > 1, within == nil { reader.report("times wants within: the span of those readings") }
             if times == 1, within != nil { reader.report("means nothing without times", at: "within") }
+            if repeatAfter != nil, severity != .red || times != 2 {
+                reader.report("stands beside a red limit with times: 2", at: "repeat_after")
+            }
             if immediate, severity != .red || times > 1 {
                 reader.report("only a red limit of a single reading can be immediate", at: "immediate")
             }
             guard let limit, let source else { return nil }
             let threshold = Threshold(
                 severity: severity, limit: limit, immediate: immediate, occurrences: times,
-                within: within ?? .hours(24))
-            return BandLimit(threshold: threshold, reference: reference, source: source, isProposal: isProposal)
+                within: within ?? .hours(24), repeatAfter: repeatAfter)
+            return BandLimit(
+                threshold: threshold, reference: reference, source: source, isProposal: isProposal, advice: advice)
+        }
+    }
+
+    /// How long a patient has to measure again: whole minutes, as the receipt says it.
+    private static var repeatSpan: DocumentValue<Interval> {
+        DocumentValue<Interval>.duration.mapping(expected: "1m to 24h") { span in
+            span >= .minutes(1) && span <= .hours(24) && span.microseconds % 60_000_000 == 0 ? span : nil
         }
     }
 
@@ -170,7 +213,7 @@ enum PackLimit {
         return offset != nil ? .offsetFromTarget : .absolute
     }
 
-    private static func number(
+    static func number(
         _ reader: MappingReader, kind: Kind, side: Side, reference: LimitReference, unit: UCUMUnit?
     ) -> Limit? {
         let keys = side == .low ? ["below", "at_or_below"] : ["above", "at_or_above"]

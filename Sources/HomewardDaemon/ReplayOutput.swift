@@ -14,6 +14,7 @@ enum ReplayOutput {
                 lines.append(alert(number: number, taken, change.episode, event))
             }
         }
+        if let score = taken.news2 { lines.append(news2(number: number, taken, score)) }
         return lines
     }
 
@@ -63,6 +64,27 @@ enum ReplayOutput {
             writer.endObject()
         }
         writer.endArray()
+        writer.endObject()
+        return writer.text
+    }
+
+    private static func news2(number: Int, _ taken: Replayer.Taken, _ score: NEWS2Score) -> String {
+        var writer = JSONWriter()
+        begin(&writer, number: number, taken)
+        patient(&writer, taken)
+        writer.name("score")
+        writer.beginObject()
+        writer.name("name")
+        writer.value("news2")
+        writer.name("scale")
+        writer.value(score.scale)
+        writer.name("total")
+        if let total = score.total { writer.value(total) } else { writer.null() }
+        writer.name("complete")
+        writer.value(score.isComplete)
+        writer.name("highest_single")
+        writer.value(score.highestSingle)
+        writer.endObject()
         writer.endObject()
         return writer.text
     }

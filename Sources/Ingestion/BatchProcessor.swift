@@ -13,6 +13,8 @@ public struct BatchProcessor {
     public struct Options: Sendable {
         /// In a replay nobody acknowledges, so there a red too ends by its clear rule.
         public var redsEndInRange = false
+        /// Scores NEWS2 for every report with a parameter of it, alert or none, as `replay` prints it.
+        public var keepsScores = false
         /// While PostgreSQL is away the registry may be an old one: a reader that it does not know is then judged by
         /// the default adult pack, and an immediate red raises `unverified-red` about the reader.
         public var judgesUnknownReaders = false
@@ -30,6 +32,8 @@ public struct BatchProcessor {
         /// Opened, worsened or reopened.
         public var notifying: [EpisodeChange] = []
         public var wroteOutbox = false
+        /// Empty unless `keepsScores`.
+        public var scores: [ReportKey: NEWS2Score] = [:]
         /// Messages of reds that are rows of the outbox now, and have yet to be sent.
         public var redNotices: [OutageNotice] = []
         /// Alerts of an outage that this batch recorded and handed over, each with the alert that it is part of, which is
@@ -43,6 +47,9 @@ public struct BatchProcessor {
     private var plans: PlanCache
     private var sequences: [Identifier: DeviceSequence] = [:]
     private var openSubjects: Set<Subject>?
+    /// The newest word on each patient's consciousness, the distant past where there is none. A NEWS2 score is never
+    /// complete without one, so that nearly no report must look for the readings that would complete it.
+    private var consciousness: [Identifier: Instant] = [:]
     private var budget = QuarantineBudget()
     /// To be raised with the next batch.
     private var waiting: [Finding] = []
@@ -76,6 +83,7 @@ public struct BatchProcessor {
     /// version, which every transaction reads.
     public mutating func forgetStoreState() {
         sequences.removeAll()
+        consciousness.removeAll()
         openSubjects = nil
     }
 
@@ -183,36 +191,33 @@ public struct BatchProcessor {
     }
 
     private mutating func judge(_ draft: inout Draft, in store: any CommitStore) throws(StoreFailure) {
-        for index in draft.accepted.indices {
-            draft.markSuspicions(at: index, plan: plans.plan(for: draft.accepted[index].patient, in: registry))
-        }
         // Oldest first, so that a window is filled in the order in which it was measured.
         draft.accepted.sort { $0.report.takenAt < $1.report.takenAt }
-        var needs: [Identifier: HistoryNeed] = [:]
-        for accepted in draft.accepted {
-            let plan = plans.plan(for: accepted.patient, in: registry)
-            guard let need = plan.historyNeeded(for: accepted.report) else { continue }
-            needs[accepted.patient] = needs[accepted.patient]?.union(need) ?? need
+        for accepted in draft.accepted where accepted.report.readings.contains(where: { $0.kind == .consciousness }) {
+            draft.consciousness[accepted.patient] = accepted.report.takenAt
         }
-        var histories = needs.isEmpty ? [:] : try store.history(of: needs)
+        let needs = findNeeds(of: &draft)
+        var histories = needs.all.isEmpty ? [:] : try store.history(of: needs.all)
+        noteConsciousness(in: histories, of: needs, in: &draft)
         // Patients for whom this very batch has opened something that a later report of it may end.
         var raised: Set<Identifier> = []
-        for accepted in draft.accepted {
-            let plan = plans.plan(for: accepted.patient, in: registry)
-            let hasOpenAlert =
-                raised.contains(accepted.patient) || openSubjects?.contains(.patient(accepted.patient)) ?? true
-            let findings = watched(accepted.message) {
-                Judging.findings(
-                    of: accepted, plan: plan, history: histories[accepted.patient] ?? PatientHistory(),
-                    hasOpenAlert: hasOpenAlert)
+        for index in draft.accepted.indices {
+            let patient = draft.accepted[index].patient
+            let plan = plans.plan(for: patient, in: registry)
+            let history = histories[patient] ?? PatientHistory()
+            draft.markSuspicions(at: index, plan: plan, history: history)
+            let accepted = draft.accepted[index]
+            let hasOpenAlert = raised.contains(patient) || openSubjects?.contains(.patient(patient)) ?? true
+            let judged = watched(accepted.message) {
+                Judging.judge(accepted, plan: plan, history: history, hasOpenAlert: hasOpenAlert)
             }
-            draft.findings += findings
-            if !findings.isEmpty { raised.insert(accepted.patient) }
-            if needs[accepted.patient] != nil {
-                accepted.report.readings.forEach {
-                    histories[accepted.patient, default: PatientHistory()].add(PastReading($0, of: accepted.report))
-                }
+            draft.findings += judged.findings
+            draft.note(judged, of: accepted)
+            if options.keepsScores {
+                draft.report.scores[accepted.report.key] = plan.news2Score(of: accepted.report, history: history)
             }
+            if !judged.findings.isEmpty { raised.insert(patient) }
+            if needs.all[patient] != nil { histories[patient, default: PatientHistory()].add(accepted.report) }
         }
         draft.histories = histories
         for refused in draft.refused { draft.findings += unverifiedReds(of: refused) }
@@ -234,6 +239,53 @@ public struct BatchProcessor {
         let site = registry.patients[patient]?.site
         return watched(refused.message) {
             Judging.unverifiedReds(of: refused, subject: .patient(patient), site: site, plan: plan)
+        }
+    }
+
+    private struct Needs {
+        var all: [Identifier: HistoryNeed] = [:]
+        /// Those of NEWS2 scores.
+        var scores: [Identifier: HistoryNeed] = [:]
+    }
+
+    private mutating func findNeeds(of draft: inout Draft) -> Needs {
+        var needs = Needs()
+        for accepted in draft.accepted {
+            let plan = plans.plan(for: accepted.patient, in: registry)
+            if let need = plan.historyNeeded(for: accepted.report) {
+                needs.all.add(need, of: accepted.patient)
+                draft.rows.lookedBack.add(need, of: accepted.patient)
+            }
+            if let need = scoreNeed(accepted, plan, draft) {
+                needs.all.add(need, of: accepted.patient)
+                needs.scores.add(need, of: accepted.patient)
+            }
+        }
+        return needs
+    }
+
+    /// What a report lacks for its NEWS2 score, where that can matter: see `consciousness`.
+    private func scoreNeed(_ accepted: AcceptedReport, _ plan: Plan, _ draft: Draft) -> HistoryNeed? {
+        guard plan.usesNEWS2 || options.keepsScores else { return nil }
+        let report = accepted.report
+        let says = report.readings.contains { $0.kind == .consciousness }
+        let known = [consciousness[accepted.patient], draft.consciousness[accepted.patient]].compactMap(\.self).max()
+        // Nearly every report ends here: what it would be completed by is known not to be there.
+        if !options.keepsScores, !says, let known, known < report.takenAt - plan.news2Window { return nil }
+        return plan.news2HistoryNeeded(for: report)
+    }
+
+    /// What was looked for is known from now on, found or not. Only of a patient whose consciousness somebody ever
+    /// reported is it worth remembering what a score was looked for in.
+    private func noteConsciousness(
+        in histories: [Identifier: PatientHistory], of needs: Needs, in draft: inout Draft
+    ) {
+        let never = Instant(microseconds: .min)
+        for (patient, need) in needs.scores {
+            let found = histories[patient]?.readings.last { $0.kind == .consciousness }?.takenAt
+            draft.consciousness[patient] = max(draft.consciousness[patient] ?? never, found ?? never)
+            let newest = max(draft.consciousness[patient] ?? never, consciousness[patient] ?? never)
+            if newest > never { draft.rows.lookedBack.add(need, of: patient) }
         }
     }
 
@@ -296,7 +348,11 @@ public struct BatchProcessor {
         var open = openSubjects ?? []
         open.subtract(draft.lockedSubjects)
         open.formUnion(draft.stillOpen)
-        for index in draft.repeatsAsked { batch[index].outcome.repeatAfterMinutes = Draft.repeatAfterMinutes }
+        for (patient, instant) in draft.consciousness {
+            consciousness[patient] = max(consciousness[patient] ?? instant, instant)
+        }
+        for (index, advice) in draft.advice { batch[index].outcome.advice = advice }
+        for (index, minutes) in draft.repeatsAsked { batch[index].outcome.repeatAfterMinutes = minutes }
         for change in draft.rows.episodes where change.episode.state != .resolved {
             open.insert(change.episode.subject)
         }
@@ -306,7 +362,14 @@ public struct BatchProcessor {
         report.wroteOutbox = !draft.rows.outbox.isEmpty || !draft.rows.madeDeliveries.isEmpty
         report.redNotices = draft.redNotices
         report.memory = JudgingMemory(
-            episodes: draft.rows.episodes, histories: draft.histories, reports: draft.rows.reports)
+            episodes: draft.rows.episodes, lookedBack: draft.rows.lookedBack, histories: draft.histories,
+            reports: draft.rows.reports)
         return report
+    }
+}
+
+extension [Identifier: HistoryNeed] {
+    fileprivate mutating func add(_ need: HistoryNeed, of patient: Identifier) {
+        self[patient] = self[patient]?.union(need) ?? need
     }
 }

@@ -171,6 +171,8 @@ public struct CommitBatch: Sendable {
     public var madeDeliveries: [MadeDelivery] = []
     /// What came of attempts whose rows were written while they were under way.
     public var lateOutcomes: [LateOutcome] = []
+    /// What rules looked back at, by patient: no row, but what a memory of past readings must keep.
+    public var lookedBack: [Identifier: HistoryNeed] = [:]
 
     public init() {}
 }
@@ -196,7 +198,7 @@ public protocol CommitStore: AnyObject {
     func recorded(_ alerts: [AlertID]) throws(StoreFailure) -> [AlertID: AlertID]
     /// Subjects that have an open alert, read once at start and after a reconnect.
     func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject>
-    /// The stored readings of each patient's kinds since then, oldest first.
+    /// The stored readings of each patient's kinds, and answers to the questions, since then, oldest first.
     func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory]
     func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence]
     func write(_ batch: CommitBatch) throws(StoreFailure)

@@ -7,6 +7,8 @@ import Registry
 struct AcceptedReport: Sendable {
     /// Its place in the batch: the order of receipt.
     var order: Int
+    /// Its place among the reports to be written.
+    var row: Int
     var report: JudgedReport
     var patient: Identifier
     var site: Identifier
@@ -24,6 +26,7 @@ struct RefusedReport: Sendable {
     /// The topic's.
     var site: Identifier?
     var readings: [Reading]
+    var answers: [SentAnswer]
     var message: Message
 }
 
@@ -36,10 +39,14 @@ struct Draft {
     var findings: [Finding] = []
     var sequences: [Identifier: DeviceSequence] = [:]
     var sequencesChanged: Set<Identifier> = []
-    /// What was looked back at, with this batch's readings.
+    /// By place in the batch: in how many minutes the receipt asks the patient to measure again.
+    var repeatsAsked: [Int: Int] = [:]
+    /// By place in the batch: what the patient is told at once.
+    var advice: [Int: Receipt.Advice] = [:]
+    /// The newest word on each patient's consciousness, as far as this batch learned it.
+    var consciousness: [Identifier: Instant] = [:]
+    /// What was looked back at, with this batch's readings and answers.
     var histories: [Identifier: PatientHistory] = [:]
-    /// Places in the batch of reports whose receipt asks the patient to measure again.
-    var repeatsAsked: Set<Int> = []
     var lockedSubjects: Set<Subject> = []
     var stillOpen: Set<Subject> = []
     var report = BatchProcessor.Report()
@@ -141,7 +148,8 @@ struct Draft {
             RefusedReport(
                 key: key, reason: reason, takenAt: candidate.decoded.clock.takenAt,
                 receivedAt: candidate.message.receivedAt, site: candidate.decoded.topic?.site,
-                readings: candidate.decoded.readings.readings, message: candidate.message))
+                readings: candidate.decoded.readings.readings, answers: candidate.decoded.report.answers,
+                message: candidate.message))
     }
 
     private mutating func store(_ candidate: inout Candidate, _ key: ReportKey, _ patient: Identifier) {
@@ -159,7 +167,7 @@ struct Draft {
                 readings: readings, answers: decoded.report.answers, clockCorrected: decoded.clock.corrected))
         accepted.append(
             AcceptedReport(
-                order: count,
+                order: count, row: rows.reports.count - 1,
                 report: JudgedReport(
                     key: key, takenAt: decoded.clock.takenAt, receivedAt: receivedAt, readings: readings,
                     answers: decoded.report.answers),
@@ -176,18 +184,31 @@ struct Draft {
         report.readingsStored += readings.count
         candidate.outcome.disposition = .stored
         candidate.outcome.refused = decoded.readings.refused
-        if !decoded.readings.refused.isEmpty || readings.contains(where: \.isSuspect) { repeatsAsked.insert(count) }
+        if !decoded.readings.refused.isEmpty || readings.contains(where: \.isSuspect) {
+            repeatsAsked[count] = Self.repeatAfterMinutes
+        }
     }
 
     /// Clinical facts, section 4: a refused or a suspect reading asks the patient to measure again; in 30 minutes,
     /// section 5.
     static let repeatAfterMinutes = 30
 
-    /// What only someone who knows the patient can call suspect. Call it before the accepted reports are put in order.
-    mutating func markSuspicions(at index: Int, plan: Plan) {
-        plan.markSuspicions(in: &accepted[index].report.readings)
+    /// What only someone who knows the patient can call suspect.
+    mutating func markSuspicions(at index: Int, plan: Plan, history: PatientHistory) {
+        plan.markSuspicions(
+            in: &accepted[index].report.readings, at: accepted[index].report.takenAt, history: history)
         guard accepted[index].report.readings.contains(where: \.isSuspect) else { return }
-        rows.reports[index].readings = accepted[index].report.readings
-        repeatsAsked.insert(accepted[index].order)
+        rows.reports[accepted[index].row].readings = accepted[index].report.readings
+        repeatsAsked[accepted[index].order] = Self.repeatAfterMinutes
+    }
+
+    /// What the receipt says beside the outcome.
+    mutating func note(_ judged: Judging.Judged, of accepted: AcceptedReport) {
+        if let minutes = judged.repeatAfterMinutes {
+            repeatsAsked[accepted.order] = min(minutes, repeatsAsked[accepted.order] ?? minutes)
+        }
+        guard let told = judged.advice else { return }
+        let language = registry.patients[accepted.patient]?.details.language ?? "en"
+        advice[accepted.order] = Receipt.Advice(code: told.code, text: told.text(in: language))
     }
 }

@@ -8,33 +8,99 @@ enum Judging {
     static let sequenceGapRule = "sequence-gap"
     static let unknownQuestionRule = "unknown-question"
 
+    /// What one report comes to.
+    struct Judged {
+        var findings: [Finding] = []
+        /// Some red asks for a second reading.
+        var repeatAfterMinutes: Int?
+        var advice: Advice?
+    }
+
     /// `hasOpenAlert`: readings in range matter only where something is open, so that nearly no report pays for a
     /// sentence.
-    static func findings(
-        of accepted: AcceptedReport, plan: Plan, history: PatientHistory, hasOpenAlert: Bool
-    ) -> [Finding] {
-        let report = accepted.report
-        let verdict = Clinical.judge(report, plan: plan, history: history)
-        var findings: [Finding] = []
+    static func judge(
+        _ accepted: AcceptedReport, plan: Plan, history: PatientHistory, hasOpenAlert: Bool
+    ) -> Judged {
+        // Nothing keeps the time of a repeat that never comes: a red that waited for it could be lost, so none waits.
+        let verdict = Clinical.judge(accepted.report, plan: plan, history: history, mayHold: false)
+        var judged = Judged(
+            repeatAfterMinutes: verdict.repeatAfter.flatMap { Int(exactly: $0.microseconds / 60_000_000) },
+            advice: verdict.advice)
+        var beyond: [String: Severity] = [:]
+        var inRange: Set<String> = []
+        for (rule, level, clears) in verdict.assessments.map({ ($0.rule, $0.level, $0.clears) })
+            + verdict.outcomes.map({ ($0.rule, $0.level, $0.clears) })
+        {
+            if let level { beyond[rule] = max(beyond[rule] ?? level, level) }
+            if level == nil, clears, hasOpenAlert { inRange.insert(rule) }
+        }
+        // One rule code may be a band's and a rule's, or two packs': the worst counts, and all must clear.
+        for assessment in verdict.assessments where assessment.level != nil || !assessment.clears {
+            inRange.remove(assessment.rule)
+        }
+        for outcome in verdict.outcomes where outcome.level != nil || !outcome.clears { inRange.remove(outcome.rule) }
         for assessment in verdict.assessments {
             if let level = assessment.level {
-                findings.append(finding(assessment, .beyond(level), accepted, plan))
-            } else if assessment.clears, hasOpenAlert {
-                findings.append(finding(assessment, .inRange, accepted, plan))
+                guard beyond[assessment.rule] == level else { continue }
+                judged.findings.append(finding(assessment, .beyond(level), accepted, plan))
+                beyond[assessment.rule] = nil
+            } else if inRange.remove(assessment.rule) != nil {
+                judged.findings.append(finding(assessment, .inRange, accepted, plan))
             }
         }
-        if let late = verdict.lateReds.first {
-            var finding = finding(late, .beyond(.amber), accepted, plan)
-            finding.rule = Verdict.lateRedRule
-            finding.summary = Sentence.lateRed(
-                of: late, others: Array(verdict.lateReds.dropFirst()), takenAt: accepted.report.takenAt,
-                receivedAt: accepted.report.receivedAt, timeZone: plan.timeZone)
-            finding.measure = nil
-            finding.step = nil
-            findings.append(finding)
+        for outcome in verdict.outcomes {
+            if let level = outcome.level {
+                guard beyond[outcome.rule] == level else { continue }
+                judged.findings.append(finding(outcome, .beyond(level), accepted, plan))
+                beyond[outcome.rule] = nil
+            } else if inRange.remove(outcome.rule) != nil {
+                judged.findings.append(finding(outcome, .inRange, accepted, plan))
+            }
         }
-        if let finding = unknownQuestions(accepted) { findings.append(finding) }
-        return findings
+        if let finding = lateRed(verdict, accepted, plan) { judged.findings.append(finding) }
+        if let finding = unknownQuestions(accepted) { judged.findings.append(finding) }
+        return judged
+    }
+
+    private static func lateRed(_ verdict: Verdict, _ accepted: AcceptedReport, _ plan: Plan) -> Finding? {
+        let report = accepted.report
+        var late: Finding
+        if let worst = verdict.lateReds.first {
+            late = finding(worst, .beyond(.amber), accepted, plan)
+            late.summary = Sentence.lateRed(
+                of: worst, others: Array(verdict.lateReds.dropFirst()), takenAt: report.takenAt,
+                receivedAt: report.receivedAt, timeZone: plan.timeZone)
+            if !verdict.lateOutcomes.isEmpty {
+                late.summary =
+                    late.summary.dropLast()
+                    + Sentence.alsoRed(verdict.lateOutcomes, timeZone: plan.timeZone) + "."
+            }
+        } else if let worst = verdict.lateOutcomes.first {
+            late = finding(worst, .beyond(.amber), accepted, plan)
+            late.summary = Sentence.lateRed(
+                of: worst, others: Array(verdict.lateOutcomes.dropFirst()), takenAt: report.takenAt,
+                receivedAt: report.receivedAt, timeZone: plan.timeZone)
+        } else {
+            return nil
+        }
+        late.rule = Verdict.lateRedRule
+        late.measure = nil
+        late.step = nil
+        return late
+    }
+
+    private static func finding(
+        _ outcome: RuleOutcome, _ verdict: Finding.Verdict, _ accepted: AcceptedReport, _ plan: Plan
+    ) -> Finding {
+        let report = accepted.report
+        return Finding(
+            subject: .patient(accepted.patient), site: accepted.site, device: report.key.device, rule: outcome.rule,
+            alertClass: .clinical, verdict: verdict, late: report.isLate, takenAt: report.takenAt,
+            receivedAt: report.receivedAt, report: report.key, measure: outcome.worseness, step: outcome.step,
+            summary: Sentence.summary(
+                of: outcome, takenAt: report.takenAt, receivedAt: report.receivedAt, timeZone: plan.timeZone),
+            explanation: Explanation.json(
+                of: outcome, key: report.key, takenAt: report.takenAt, receivedAt: report.receivedAt))
     }
 
     private static func finding(
@@ -57,26 +123,57 @@ enum Judging {
         of refused: RefusedReport, subject: Subject, site: Identifier?, plan: Plan
     ) -> [Finding] {
         let reds = immediateReds(in: refused.readings, at: refused.receivedAt, plan: plan)
-        guard let worst = reds.first else { return [] }
-        let others = Array(reds.dropFirst())
-        let summary =
-            if case .device = subject {
-                Sentence.unknownReaderRed(
-                    of: worst, others: others, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
-            } else {
-                Sentence.unverifiedRed(
-                    of: worst, others: others, reason: refused.reason, receivedAt: refused.receivedAt,
-                    timeZone: plan.timeZone)
-            }
+        let outcomes = immediateOutcomes(
+            of: JudgedReport(
+                key: refused.key, takenAt: refused.takenAt, receivedAt: refused.receivedAt,
+                readings: refused.readings, answers: refused.answers), at: refused.receivedAt, plan: plan)
+        let summary: String
+        let explanation: String
+        if let worst = reds.first {
+            summary = unverified(
+                worst, others: Array(reds.dropFirst()), outcomes: outcomes, of: refused, subject: subject, plan: plan)
+            explanation = Explanation.json(
+                of: worst, key: refused.key, takenAt: refused.takenAt, receivedAt: refused.receivedAt,
+                refusal: refused.reason)
+        } else if let worst = outcomes.first {
+            summary = unverified(
+                worst, others: Array(outcomes.dropFirst()), of: refused, subject: subject, plan: plan)
+            explanation = Explanation.json(
+                of: worst, key: refused.key, takenAt: refused.takenAt, receivedAt: refused.receivedAt,
+                refusal: refused.reason)
+        } else {
+            return []
+        }
         return [
             Finding(
                 subject: subject, site: site, device: refused.key.device, rule: Verdict.unverifiedRedRule,
                 alertClass: .clinical, verdict: .beyond(.red), takenAt: refused.takenAt,
-                receivedAt: refused.receivedAt, report: refused.key, summary: summary,
-                explanation: Explanation.json(
-                    of: worst, key: refused.key, takenAt: refused.takenAt, receivedAt: refused.receivedAt,
-                    refusal: refused.reason))
+                receivedAt: refused.receivedAt, report: refused.key, summary: summary, explanation: explanation)
         ]
+    }
+
+    private static func unverified(
+        _ worst: Assessment, others: [Assessment], outcomes: [RuleOutcome], of refused: RefusedReport,
+        subject: Subject, plan: Plan
+    ) -> String {
+        if case .device = subject {
+            return Sentence.unknownReaderRed(
+                of: worst, others: others, outcomes: outcomes, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+        }
+        let sentence = Sentence.unverifiedRed(
+            of: worst, others: others, reason: refused.reason, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+        return sentence.dropLast() + Sentence.alsoRed(outcomes, timeZone: plan.timeZone) + "."
+    }
+
+    private static func unverified(
+        _ worst: RuleOutcome, others: [RuleOutcome], of refused: RefusedReport, subject: Subject, plan: Plan
+    ) -> String {
+        if case .device = subject {
+            return Sentence.unknownReaderRed(
+                of: worst, others: others, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
+        }
+        return Sentence.unverifiedRed(
+            of: worst, others: others, reason: refused.reason, receivedAt: refused.receivedAt, timeZone: plan.timeZone)
     }
 
     private static func unknownQuestions(_ accepted: AcceptedReport) -> Finding? {
@@ -119,78 +216,5 @@ enum Judging {
             subject: .device(accepted.report.key.device), site: accepted.site, device: accepted.report.key.device,
             rule: rule, alertClass: .technical, verdict: verdict, takenAt: accepted.report.receivedAt,
             receivedAt: accepted.report.receivedAt, report: accepted.report.key, summary: summary)
-    }
-}
-
-/// All inputs of a finding as JSON: an alert explains itself.
-enum Explanation {
-    static func json(
-        of assessment: Assessment, key: ReportKey, takenAt: Instant, receivedAt: Instant, refusal: RefusalReason? = nil
-    ) -> String {
-        var writer = JSONWriter()
-        writer.beginObject()
-        func text(_ name: String, _ value: String?) {
-            writer.name(name)
-            if let value { writer.value(value) } else { writer.null() }
-        }
-        text("device", key.device.description)
-        text("report", key.report.description)
-        writer.name("taken_at")
-        writer.value(takenAt)
-        writer.name("received_at")
-        writer.value(receivedAt)
-        text("refused", refusal?.rawValue)
-        text("rule", assessment.rule)
-        text("level", assessment.level?.rawValue)
-        let reading = assessment.reading
-        text("kind", reading.kind.code)
-        writer.name("value")
-        if let code = reading.code { writer.value(code) } else { writer.value(reading.value) }
-        text("unit", reading.kind.canonicalUnit?.code)
-        writer.name("value_sent")
-        if let code = reading.code { writer.value(code) } else { writer.value(reading.sentValue) }
-        text("unit_sent", reading.sentUnit?.code)
-        writer.name("suspect")
-        writer.beginArray()
-        for suspicion in reading.suspicions { writer.value(suspicion.rawValue) }
-        writer.endArray()
-        if let limit = assessment.limit {
-            writer.name("limit")
-            writer.beginObject()
-            writer.name("value")
-            writer.value(limit.limit.value)
-            if let milligrams = limit.limit.milligramsPerDecilitre {
-                writer.name("mg_per_dl")
-                writer.value(milligrams)
-            }
-            writer.name("inclusive")
-            writer.value(limit.limit.inclusive)
-            writer.name("occurrences")
-            writer.value(limit.occurrences)
-            writer.name("immediate")
-            writer.value(assessment.immediate)
-            writer.endObject()
-        }
-        text("basis", assessment.basis)
-        text("pack", assessment.pack)
-        text("pack_hash", assessment.packHash)
-        text("source", assessment.source)
-        writer.name("proposal")
-        writer.value(assessment.isProposal)
-        writer.name("other_readings")
-        writer.beginArray()
-        for other in assessment.otherReadings {
-            writer.beginObject()
-            writer.name("report")
-            writer.value(other.key.report)
-            writer.name("taken_at")
-            writer.value(other.takenAt)
-            writer.name("value")
-            writer.value(other.value)
-            writer.endObject()
-        }
-        writer.endArray()
-        writer.endObject()
-        return writer.text
     }
 }

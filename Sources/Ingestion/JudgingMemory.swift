@@ -4,29 +4,19 @@ public import Clinical
 /// What a committed batch changed of that which judging looks at, for whoever judges on when the store goes away.
 public struct JudgingMemory: Sendable {
     public var episodes: [EpisodeChange]
-    /// What rules looked back at, with this batch's own readings: by patient, only where some rule needed it.
+    /// What rules looked back at: by patient, only where some rule did.
+    public var lookedBack: [Identifier: HistoryNeed]
+    /// What was found there, with this batch's own readings and answers.
     public var histories: [Identifier: PatientHistory]
     public var reports: [StoredReport]
 
     public init(
-        episodes: [EpisodeChange] = [], histories: [Identifier: PatientHistory] = [:], reports: [StoredReport] = []
+        episodes: [EpisodeChange] = [], lookedBack: [Identifier: HistoryNeed] = [:],
+        histories: [Identifier: PatientHistory] = [:], reports: [StoredReport] = []
     ) {
         self.episodes = episodes
+        self.lookedBack = lookedBack
         self.histories = histories
         self.reports = reports
-    }
-}
-
-extension HistoryNeed {
-    func union(_ other: HistoryNeed) -> HistoryNeed {
-        HistoryNeed(kinds: kinds.union(other.kinds), since: min(since, other.since))
-    }
-}
-
-extension PastReading {
-    public init(_ reading: Reading, of report: JudgedReport) {
-        self.init(
-            key: report.key, index: reading.index, kind: reading.kind, value: reading.value,
-            sentValue: reading.sentValue, sentUnit: reading.sentUnit, flags: reading.flags, takenAt: report.takenAt)
     }
 }

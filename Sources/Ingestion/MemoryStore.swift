@@ -13,7 +13,7 @@ public final class MemoryStore: CommitStore {
     }
 
     private var digests: [ReportKey: Digest] = [:]
-    private var past: [Identifier: [PastReading]] = [:]
+    private var past: [Identifier: PatientHistory] = [:]
     private var episodes: [Subject: [AlertID: Episode]] = [:]
     private var lastSequences: [Identifier: DeviceSequence] = [:]
     /// Every alert that there ever was, and what else stands for one.
@@ -83,8 +83,14 @@ public final class MemoryStore: CommitStore {
     public func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory] {
         var histories: [Identifier: PatientHistory] = [:]
         for (patient, need) in needs {
+            let known = past[patient] ?? PatientHistory()
             histories[patient] = PatientHistory(
-                readings: (past[patient] ?? []).filter { need.kinds.contains($0.kind) && $0.takenAt >= need.since })
+                readings: known.readings.reversed().prefix { $0.takenAt >= need.since }.filter {
+                    need.kinds.contains($0.kind)
+                },
+                answers: known.answers.reversed().prefix { $0.takenAt >= need.since }.filter {
+                    need.questions.contains($0.question)
+                })
         }
         return histories
     }
@@ -109,8 +115,9 @@ public final class MemoryStore: CommitStore {
     private func take(_ batch: CommitBatch) {
         for report in batch.reports {
             let judged = JudgedReport(
-                key: report.key, takenAt: report.takenAt, receivedAt: report.receivedAt, readings: report.readings)
-            past[report.patient, default: []] += report.readings.map { PastReading($0, of: judged) }
+                key: report.key, takenAt: report.takenAt, receivedAt: report.receivedAt, readings: report.readings,
+                answers: report.answers)
+            past[report.patient, default: PatientHistory()].append(judged)
         }
         for change in batch.episodes {
             keep(change.episode)

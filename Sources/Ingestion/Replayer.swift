@@ -15,6 +15,8 @@ public struct Replayer {
         /// Who it is about, where that can be known.
         public var patient: Identifier?
         public var changes: [EpisodeChange]
+        /// Nil for a report without any parameter of it, and for one that was not stored.
+        public var news2: NEWS2Score?
     }
 
     private var decoding = DecodeStage()
@@ -26,6 +28,7 @@ public struct Replayer {
     public init(packs: PackLibrary, registry: Registry?) {
         var options = BatchProcessor.Options()
         options.redsEndInRange = true
+        options.keepsScores = true
         processor = BatchProcessor(packs: packs, options: options)
         store = MemoryStore(registry: registry ?? Registry(), keepsRows: true)
         everyDeviceIsAnAdult = registry == nil
@@ -42,14 +45,17 @@ public struct Replayer {
                 message: message, decoded: decoded,
                 admission: .unreadable(.malformed, detail: "not looked at yet"))
         ]
-        _ = try processor.commit(&batch, to: store)
+        let report = try processor.commit(&batch, to: store)
         let rows = store.rows
         let device = decoded.topic.flatMap { store.currentRegistry.device($0.device, at: $0.site) }
+        // Only judging marks what is suspect for this person.
+        if let stored = rows.reports.first { decoded.readings.readings = stored.readings }
         let isReport = decoded.fault == nil && decoded.status == nil
         return Taken(
             decoded: decoded, outcome: batch[0].outcome,
             detail: rows.quarantined.first { $0.reading == nil }?.detail,
-            patient: isReport ? device?.patient(at: decoded.clock.takenAt) : nil, changes: rows.episodes)
+            patient: isReport ? device?.patient(at: decoded.clock.takenAt) : nil, changes: rows.episodes,
+            news2: report.scores.values.first)
     }
 
     private mutating func enrol(_ topic: HomewardTopic) {

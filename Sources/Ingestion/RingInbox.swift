@@ -117,7 +117,7 @@ extension Outcome {
             return Receipt(
                 id: id, outcome: .stored, reason: nil,
                 refused: refused.map { Receipt.Refused(reading: $0.index, kind: $0.kind, reason: $0.reason) },
-                repeatAfterMinutes: repeatAfterMinutes, receivedAt: message.receivedAt)
+                repeatAfterMinutes: repeatAfterMinutes, advice: advice, receivedAt: message.receivedAt)
         case .duplicate:
             return Receipt(id: id, outcome: .duplicate, receivedAt: message.receivedAt)
         case .quarantined(let reason):

@@ -69,6 +69,8 @@ public struct Outcome: Sendable {
     public var refused: [RefusedReading] = []
     /// Set when the patient is asked to measure again.
     public var repeatAfterMinutes: Int?
+    /// Set when the pack has advice for what was measured; in the patient's language.
+    public var advice: Receipt.Advice?
 
     public init() {}
 }

@@ -3,19 +3,36 @@ public import Clinical
 
 /// What judging goes on from, beside the registry and the packs.
 public struct OutageState: Hashable, Sendable {
-    /// A patient's readings that some rule looks back at.
+    /// A patient's readings and answers that some rule looks back at.
     public struct Window: Hashable, Sendable {
-        /// Of which kinds every reading is kept: one in range breaks a row.
-        public var kinds: Set<Kind>
-        /// When a rule last looked back.
-        public var needed: Instant
-        /// By `takenAt`, oldest first.
-        public var readings: [PastReading]
+        /// Of which kinds every reading is kept, in range or not: one in range breaks a row.
+        public var kinds: [Kind: Look]
+        /// To which questions every answer is kept.
+        public var questions: [Question: Look]
+        public var past: PatientHistory
 
-        public init(kinds: Set<Kind>, needed: Instant, readings: [PastReading]) {
+        public init(
+            kinds: [Kind: Look] = [:], questions: [Question: Look] = [:], past: PatientHistory = PatientHistory()
+        ) {
             self.kinds = kinds
-            self.needed = needed
-            self.readings = readings
+            self.questions = questions
+            self.past = past
+        }
+    }
+
+    /// How rules look back at something.
+    public struct Look: Hashable, Sendable {
+        /// As far as any of them did.
+        public var span: Interval
+        /// From the newest report for which one did.
+        public var newest: Instant
+        /// PostgreSQL was asked for all of that since this process began, and every report since then was noted.
+        public var isWhole: Bool
+
+        public init(span: Interval, newest: Instant, isWhole: Bool = false) {
+            self.span = span
+            self.newest = newest
+            self.isWhole = isWhole
         }
     }
 

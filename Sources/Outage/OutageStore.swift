@@ -19,7 +19,6 @@ public final class OutageStore: CommitStore {
 
     // The open transaction.
     private var claimed: [ReportKey: KeyClaim] = [:]
-    private var needed: [Identifier: HistoryNeed] = [:]
     private var written: [CommitBatch] = []
 
     public init() {}
@@ -33,13 +32,7 @@ public final class OutageStore: CommitStore {
     /// looks back.
     public func note(_ memory: JudgingMemory) {
         for change in memory.episodes { Self.keep(change.episode, in: &known) }
-        for (patient, history) in memory.histories {
-            guard let newest = history.readings.last?.takenAt else { continue }
-            windows.open(
-                patient, kinds: Set(history.readings.map(\.kind)), readings: history.readings, at: newest)
-        }
-        guard !windows.isEmpty else { return }
-        for report in memory.reports { windows.add(report) }
+        remember(memory.reports, lookedBack: memory.lookedBack, finding: memory.histories)
     }
 
     /// Every open alert as PostgreSQL has it: what people acknowledged or resolved is known only from there.
@@ -69,6 +62,21 @@ public final class OutageStore: CommitStore {
     public func restore(_ state: OutageState) {
         replaceOpenEpisodes(state.episodes)
         windows = RuleWindows(state.windows)
+    }
+
+    private func remember(
+        _ reports: [StoredReport], lookedBack: [Identifier: HistoryNeed],
+        finding histories: [Identifier: PatientHistory]?
+    ) {
+        if !lookedBack.isEmpty {
+            let newest = Dictionary(reports.map { ($0.patient, $0.takenAt) }, uniquingKeysWith: max)
+            for (patient, need) in lookedBack {
+                guard let instant = newest[patient] else { continue }
+                windows.open(patient, need, from: instant, finding: histories?[patient])
+            }
+        }
+        guard !windows.isEmpty else { return }
+        for report in reports { windows.add(report) }
     }
 
     private static func keep(_ episode: Episode, in episodes: inout [Subject: [String: Episode]]) {
@@ -118,9 +126,7 @@ public final class OutageStore: CommitStore {
     }
 
     public func history(of needs: [Identifier: HistoryNeed]) -> [Identifier: PatientHistory] {
-        needed = needs
-        return Dictionary(
-            uniqueKeysWithValues: needs.map { ($0.key, windows.history(of: $0.key, $0.value)) })
+        Dictionary(uniqueKeysWithValues: needs.map { ($0.key, windows.history(of: $0.key, $0.value)) })
     }
 
     /// None: a hole in a device's count is no red, and is found when the reports are drained.
@@ -134,19 +140,13 @@ public final class OutageStore: CommitStore {
             for change in batch.episodes {
                 judged[change.episode.subject, default: [:]][change.episode.rule] = change.episode
             }
-            for report in batch.reports {
-                if let need = needed[report.patient] {
-                    windows.open(report.patient, kinds: need.kinds, readings: [], at: report.receivedAt)
-                }
-                windows.add(report)
-            }
+            remember(batch.reports, lookedBack: batch.lookedBack, finding: nil)
         }
         rollback()
     }
 
     public func rollback() {
         claimed.removeAll(keepingCapacity: true)
-        needed = [:]
         written = []
     }
 }

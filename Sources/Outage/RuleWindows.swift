@@ -1,54 +1,167 @@
 import Clinical
 import Ingestion
 
-/// The readings that rules look back at, for the patients for whom one did lately. Nearly no patient has any.
+/// The readings and answers that rules look back at, for the patients for whom one did lately. In memory, whole: bounded
+/// in how far it goes back, by patient, and over all patients.
 struct RuleWindows {
-    /// The longest that a rule looks back is 48 h, and a report may come a day late.
-    static let span = Interval.hours(72)
+    /// No shipped rule looks back further: 7 days, and a day more for a symptom that stands beside a change. A pack of
+    /// the site's own may, and is then judged by this much in an outage.
+    static let longest = Interval.days(8)
+    /// A report may come so late and still be judged as ever.
+    static let lateness = Interval.hours(24)
     /// No patient measures so often; a reader that floods may.
-    static let most = 500
+    static let mostReadings = 500
+    static let mostAnswers = 200
 
-    private(set) var windows: [Identifier: OutageState.Window] = [:]
+    /// Readings and answers of all patients together, about 100 MB of them; beyond it the patients at whom no rule
+    /// looked back for longest are forgotten.
+    let mostOfAll: Int
+    private(set) var windows: [Identifier: OutageState.Window]
+    private var count: Int
+    private var lastSweep: Instant?
 
-    init(_ windows: [Identifier: OutageState.Window] = [:]) { self.windows = windows }
+    init(_ windows: [Identifier: OutageState.Window] = [:], mostOfAll: Int = 500_000) {
+        self.windows = windows
+        self.mostOfAll = mostOfAll
+        count = windows.values.reduce(0) { $0 + $1.count }
+    }
 
     var isEmpty: Bool { windows.isEmpty }
 
     func history(of patient: Identifier, _ need: HistoryNeed) -> PatientHistory {
-        PatientHistory(
-            readings: (windows[patient]?.readings ?? []).filter {
-                need.kinds.contains($0.kind) && $0.takenAt >= need.since
-            })
+        guard var past = windows[patient]?.past else { return PatientHistory() }
+        past.keep(
+            newest: .max, where: { need.kinds.contains($0.kind) && $0.takenAt >= need.since },
+            newest: .max, where: { need.questions.contains($0.question) && $0.takenAt >= need.since })
+        return past
     }
 
-    /// A rule looked back at these.
-    mutating func open(_ patient: Identifier, kinds: Set<Kind>, readings: [PastReading], at instant: Instant) {
-        var window = windows[patient] ?? OutageState.Window(kinds: [], needed: instant, readings: [])
-        window.kinds.formUnion(kinds)
-        window.needed = max(window.needed, instant)
-        windows[patient] = window
-        add(readings, of: patient, at: instant)
+    /// A rule looked back from a report taken at `instant` and found `history`; nil: PostgreSQL could not be asked.
+    /// What is whole is not gone through again: from then on every report comes by `add`.
+    mutating func open(
+        _ patient: Identifier, _ need: HistoryNeed, from instant: Instant, finding history: PatientHistory?
+    ) {
+        change(patient) { window in
+            let wasWhole = window.widen(by: need, from: instant, isWhole: history != nil)
+            guard !wasWhole, let history else { return }
+            window.past = PatientHistory(
+                readings: window.past.readings + history.readings, answers: window.past.answers + history.answers)
+            window.prune()
+        }
     }
 
-    /// Further readings of a patient whose window is open; of anybody else's nothing is kept.
+    /// A further report of a patient whose window is open; of anybody else's nothing is kept.
     mutating func add(_ report: StoredReport) {
-        guard let window = windows[report.patient] else { return }
+        guard windows[report.patient] != nil else { return }
         let judged = JudgedReport(
-            key: report.key, takenAt: report.takenAt, receivedAt: report.receivedAt, readings: report.readings)
-        let readings = report.readings.lazy.filter { window.kinds.contains($0.kind) }
-        add(readings.map { PastReading($0, of: judged) }, of: report.patient, at: report.receivedAt)
+            key: report.key, takenAt: report.takenAt, receivedAt: report.receivedAt, readings: report.readings,
+            answers: report.answers)
+        change(report.patient) { window in
+            for reading in judged.readings where window.kinds[reading.kind] != nil {
+                window.past.add(PastReading(reading, of: judged))
+            }
+            for answer in judged.answers {
+                guard let question = answer.question.known, window.questions[question] != nil else { continue }
+                window.past.add(
+                    PastAnswer(key: judged.key, question: question, value: answer.value, takenAt: judged.takenAt))
+            }
+            window.prune()
+        }
     }
 
-    private mutating func add(_ readings: [PastReading], of patient: Identifier, at instant: Instant) {
-        guard var window = windows[patient], !readings.isEmpty else { return }
-        var history = PatientHistory(readings: window.readings)
-        for reading in readings { history.add(reading) }
-        window.readings = Array(history.readings.drop { $0.takenAt < instant - Self.span }.suffix(Self.most))
-        windows[patient] = window
-    }
-
-    /// Forgets what no rule will look back at any more.
+    /// Forgets what no rule will look back at any more; once an hour is enough.
     mutating func sweep(at instant: Instant) {
-        windows = windows.filter { $0.value.needed >= instant - Self.span }
+        if let lastSweep, instant >= lastSweep, instant - lastSweep < .hours(1) { return }
+        lastSweep = instant
+        let oldest = instant - Self.longest - Self.lateness
+        for patient in windows.filter({ $0.value.hasLook(before: oldest) }).keys {
+            change(patient) { $0.forgetLooks(before: oldest) }
+            if windows[patient]?.isEmpty ?? false { windows[patient] = nil }
+        }
+    }
+
+    private mutating func change(_ patient: Identifier, _ body: (inout OutageState.Window) -> Void) {
+        // Taken out, so that its arrays are changed in place.
+        var window = windows.removeValue(forKey: patient) ?? OutageState.Window()
+        count -= window.count
+        body(&window)
+        count += window.count
+        windows[patient] = window
+        if count > mostOfAll { forgetOldest() }
+    }
+
+    /// An eighth at a time, so that it is seldom done.
+    private mutating func forgetOldest() {
+        let oldest = windows.map { (patient: $0.key, newest: $0.value.newest, count: $0.value.count) }
+            .sorted { $0.newest < $1.newest }
+        for entry in oldest {
+            guard count > mostOfAll - mostOfAll / 8 else { return }
+            windows[entry.patient] = nil
+            count -= entry.count
+        }
+    }
+}
+
+extension OutageState.Look {
+    /// When a reading or an answer is too old for it.
+    fileprivate var start: Instant { newest - span - RuleWindows.lateness }
+}
+
+extension OutageState.Window {
+    fileprivate var count: Int { past.readings.count + past.answers.count }
+    fileprivate var isEmpty: Bool { kinds.isEmpty && questions.isEmpty }
+
+    fileprivate var newest: Instant {
+        max(
+            kinds.values.map(\.newest).max() ?? Instant(microseconds: .min),
+            questions.values.map(\.newest).max() ?? Instant(microseconds: .min))
+    }
+
+    /// True when all of that was whole before, as far back.
+    fileprivate mutating func widen(by need: HistoryNeed, from instant: Instant, isWhole: Bool) -> Bool {
+        let span = min(max(instant - need.since, .seconds(0)), RuleWindows.longest)
+        let look = OutageState.Look(span: span, newest: instant, isWhole: isWhole)
+        var wasWhole = true
+        for kind in need.kinds {
+            if !Self.widen(&kinds[kind], by: look) { wasWhole = false }
+        }
+        for question in need.questions {
+            if !Self.widen(&questions[question], by: look) { wasWhole = false }
+        }
+        return wasWhole
+    }
+
+    private static func widen(_ known: inout OutageState.Look?, by look: OutageState.Look) -> Bool {
+        guard let old = known else {
+            known = look
+            return false
+        }
+        let wasWhole = old.isWhole && old.span >= look.span
+        known = OutageState.Look(
+            span: max(old.span, look.span), newest: max(old.newest, look.newest),
+            isWhole: wasWhole || look.isWhole && look.span >= old.span)
+        return wasWhole
+    }
+
+    fileprivate mutating func prune() {
+        let (kinds, questions) = (kinds, questions)
+        past.keep(
+            newest: RuleWindows.mostReadings,
+            where: { reading in kinds[reading.kind].map { reading.takenAt >= $0.start } ?? false },
+            newest: RuleWindows.mostAnswers,
+            where: { answer in questions[answer.question].map { answer.takenAt >= $0.start } ?? false })
+    }
+
+    // A look stays open for the longest time, however short its span: the first half of a score may come before the half
+    // that looks back.
+
+    fileprivate func hasLook(before oldest: Instant) -> Bool {
+        kinds.values.contains { $0.newest < oldest } || questions.values.contains { $0.newest < oldest }
+    }
+
+    fileprivate mutating func forgetLooks(before oldest: Instant) {
+        kinds = kinds.filter { $0.value.newest >= oldest }
+        questions = questions.filter { $0.value.newest >= oldest }
+        prune()
     }
 }

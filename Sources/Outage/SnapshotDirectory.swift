@@ -11,7 +11,7 @@ import Registry
 /// A file: a line of JSON that says what it is and the SHA-256 of the rest, then a line of JSON per entry. A damaged
 /// file, or one of another version, is refused: the caller goes on as if there were none, and says so.
 public struct SnapshotDirectory: Sendable {
-    static let format: Int64 = 1
+    static let format: Int64 = 2
 
     private let registryPath: String
     private let statePath: String

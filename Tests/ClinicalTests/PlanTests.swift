@@ -119,8 +119,8 @@ private func at(_ severity: Severity, _ value: Double, inclusive: Bool = false) 
     @Test func farAboveThePersonalBestIsSuspect() {
         let best = plan(baselines: [.peakFlow: 400, .weight: 50])
         var readings = [reading(.peakFlow, 600), reading(.peakFlow, 601, index: 1), reading(.weight, 90, index: 2)]
-        best.markSuspicions(in: &readings)
-        best.markSuspicions(in: &readings)
+        best.markSuspicions(in: &readings, at: monday)
+        best.markSuspicions(in: &readings, at: monday)
         #expect(readings.map(\.suspicions) == [[], [.abovePersonalBest], []])
     }
 

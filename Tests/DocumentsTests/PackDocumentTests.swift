@@ -116,6 +116,7 @@ import Testing
         let own = "code: own\ntitle: Own\n" + band("pulse", "low", "red: { below: 200 }")
         try write("own.yaml", own.utf8)
         #expect(load().problems.map(\.message).first?.contains("leave nothing in range") == true)
+        #expect(load().problems.map(\.line) == [4])
         try write("own.yaml", "code: own\n".utf8)
         #expect(load().problems.map(\.line) == [1, 1])
         try write("own.yml", own.utf8)

@@ -308,6 +308,7 @@ import Testing
                 "heart-failure systolic-high 220.0", "heart-failure pulse-low 40.0", "heart-failure pulse-high 131.0",
                 "hypertension systolic-low 90.0", "hypertension systolic-high 220.0",
                 "hypertension diastolic-high 130.0", "diabetes glucose-low 3.0", "diabetes ketones-high 1.5",
+                "diabetes ketones-high 3.0",
             ])
     }
 

@@ -88,8 +88,8 @@ import Testing
         let store = store()
         var processor = Ward.processor(inOutage: true)
         _ = try processor.take([Ward.message("a", "systolic", 180)], store)
-        #expect(store.makeState(at: Ward.now + .hours(71)).windows.count == 1)
-        #expect(store.makeState(at: Ward.now + .hours(73)).windows.isEmpty)
+        #expect(store.makeState(at: Ward.now + .days(9)).windows.count == 1)
+        #expect(store.makeState(at: Ward.now + .days(9) + .hours(1)).windows.isEmpty)
     }
 
     @Test func `a patient who is not known is judged by the adult pack, and the alert says so`() throws {

@@ -11,7 +11,14 @@ import Testing
     private static let reading = PastReading(
         key: ReportKey(device: Identifier("dev-0")!, report: Identifier("a.b:c", grammar: .report)!), index: 1,
         kind: .glucose, value: 3.885, sentValue: 70, sentUnit: .milligramsPerDecilitre, flags: [.movement],
-        takenAt: Ward.now)
+        takenAt: Ward.now, isSuspect: true)
+
+    private static let values: [AnswerValue] = [.boolean(true), .number(0.1), .text("a \"little\"\n\u{1F600}")]
+    private static let answers = values.enumerated().map { place, value in
+        PastAnswer(
+            key: ReportKey(device: Identifier("dev-0")!, report: Identifier("r\(place)", grammar: .report)!),
+            question: place == 0 ? .moreBreathless : .tired, value: value, takenAt: Ward.now + .hours(Int64(place)))
+    }
 
     private static let state = OutageState(
         episodes: [
@@ -23,7 +30,13 @@ import Testing
                 revision: 9),
         ],
         windows: [
-            Identifier("P0")!: .init(kinds: [.glucose, .pulse], needed: Ward.now, readings: [reading])
+            Identifier("P0")!: .init(
+                kinds: [
+                    .glucose: .init(span: .days(7), newest: Ward.now),
+                    .pulse: .init(span: .minutes(15), newest: Ward.now - .seconds(1)),
+                ], questions: [.moreBreathless: .init(span: .hours(49), newest: Ward.now)],
+                past: PatientHistory(readings: [reading], answers: answers)),
+            Identifier("P1")!: .init(questions: [.tired: .init(span: .hours(25), newest: Ward.now)]),
         ])
 
     private static let entries = [
@@ -79,7 +92,7 @@ import Testing
         try snapshots.write(Self.state)
         let text = String(decoding: try scratch.bytes("state.snapshot"), as: UTF8.self)
         try scratch.write(
-            Array(text.replacingOccurrences(of: "\"format\":1", with: "\"format\":2").utf8), "state.snapshot")
+            Array(text.replacingOccurrences(of: "\"format\":2", with: "\"format\":1").utf8), "state.snapshot")
         let fault = #expect(throws: OutageFault.self) { try snapshots.readState() }
         #expect(fault?.code == .otherFormat)
         try scratch.write(Array(text.utf8), "registry.snapshot")

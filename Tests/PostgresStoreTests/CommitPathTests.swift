@@ -237,5 +237,42 @@ extension PostgresStoreSuite {
             #expect(readings.first?.takenAt == times[0] - .seconds(2))
             #expect(readings.first?.sentUnit == .millimetresOfMercury)
         }
+
+        /// What rules beyond the bands look back at: answers by question, and whether a reading was suspect.
+        @Test func answersAndMarksComeBack() throws {
+            let database = try TestDatabase()
+            let store = database.store()
+            let answers = [
+                SentAnswer(question: .known(.moreBreathless), value: .boolean(true)),
+                SentAnswer(question: .known(.tired), value: .number(2)),
+                SentAnswer(question: .known(.confused), value: .text("no")),
+                SentAnswer(question: .unknown("pillows"), value: .number(3)),
+            ]
+            let weight = Reading(
+                index: 0, kind: .weight, value: 99, sentValue: 99, sentUnit: .kilogram, suspicions: [.unlikelyForPerson]
+            )
+            try store.store([
+                report(key(1, "r0"), readings: [weight], answers: answers),
+                report(key(1, "old"), answers: answers, receivedAt: morning - .hours(30)),
+            ])
+            _ = try store.begin()
+            let asked: Set<Question> = [.moreBreathless, .tired, .confused, .chestPain]
+            let history = try store.history(of: [
+                code("P0001"): HistoryNeed(kinds: [.weight], questions: asked, since: morning - .hours(24))
+            ])
+            let found = try #require(history[code("P0001")])
+            #expect(found.readings.map(\.isSuspect) == [true])
+            #expect(
+                Set(found.answers.map { "\($0.key.report) \($0.question.rawValue) \($0.value)" }) == [
+                    "r0 more-breathless boolean(true)", "r0 tired number(2.0)", "r0 confused text(\"no\")",
+                ])
+            #expect(found.answers.allSatisfy { $0.takenAt == found.readings.first?.takenAt })
+            // Only questions: no reading is asked for.
+            let answersAlone = try store.history(of: [
+                code("P0001"): HistoryNeed(kinds: [], questions: [.tired], since: morning - .hours(48))
+            ])
+            #expect(answersAlone[code("P0001")]?.readings.isEmpty == true)
+            #expect(answersAlone[code("P0001")]?.answers.map(\.key.report.description) == ["old", "r0"])
+        }
     }
 }
