@@ -17,6 +17,8 @@ import Synchronization
 final class OutageStandby: Standby {
     /// How often the memory of open alerts is read anew and written to disk.
     private static let refreshInterval: Int64 = 30_000_000_000
+    /// The same after a red: a daemon that is killed and starts in an outage would tell of it again.
+    private static let refreshAfterRed: Int64 = 2_000_000_000
 
     let spool: any ReportSpool
     private let store: OutageStore
@@ -76,6 +78,8 @@ final class OutageStandby: Standby {
             knownVersion = registry.version
         }
         store.note(memory)
+        guard memory.episodes.contains(where: { $0.episode.severity == .red }) else { return }
+        nextRefresh = min(nextRefresh, linux_monotonic_nanoseconds() + Self.refreshAfterRed)
     }
 
     var isRefreshDue: Bool { linux_monotonic_nanoseconds() >= nextRefresh }

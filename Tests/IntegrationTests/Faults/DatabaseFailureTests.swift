@@ -24,7 +24,8 @@ extension FaultSuite {
             try faulty.expectSpooled(21..<41, of: readers)
             readers.send(0)
             #expect(eventually { faulty.told(of: "spo2-low", patient: "P4") != nil })
-            #expect(faulty.stack.get("/readyz")?.status == 503)
+            // The probe looks every two seconds.
+            #expect(eventually { faulty.stack.get("/readyz")?.status == 503 })
             #expect(faulty.stack.log.contains("53300"))
             #expect(readers.progress[21...].allSatisfy { $0.receipts.isEmpty })
 

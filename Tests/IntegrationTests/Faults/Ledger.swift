@@ -307,11 +307,13 @@ struct Ledger {
             if !told.contains(where: { TestReader.member("severity", of: $0.body) == alert.severity }) {
                 problems.append("nobody was told of \(name) as \(alert.severity)")
             }
-            // One key for each thing said: that it opened, that it worsened.
-            let keys = Dictionary(grouping: told) { TestReader.member("severity", of: $0.body) ?? "" }
-                .mapValues { Set($0.map(\.delivery)) }
-            for (severity, keys) in keys where keys.count > 1 || keys.contains("") {
-                problems.append("\(name) told as \(severity) under \(keys.count) keys")
+            // One key for each thing said: that it opened, that it worsened. A daemon that was killed may not know in the
+            // outage that the alert is open: it tells of it again, under what is its alias from then on.
+            let keys = Dictionary(grouping: told) { arrival in
+                "\(TestReader.member("severity", of: arrival.body) ?? "") \(TestReader.member("alert", of: arrival.body) ?? "")"
+            }.mapValues { Set($0.map(\.delivery)) }
+            for (said, keys) in keys where keys.count > 1 || keys.contains("") {
+                problems.append("\(name) told as \(said) under \(keys.count) keys")
             }
             let all = Set(told.map(\.delivery)).count
             if recorded[alert.id] != all {
