@@ -310,10 +310,10 @@ struct Ledger {
             // One key for each thing said: that it opened, that it worsened. A daemon that was killed may not know in the
             // outage that the alert is open: it tells of it again, under what is its alias from then on.
             let keys = Dictionary(grouping: told) { arrival in
-                "\(TestReader.member("severity", of: arrival.body) ?? "") \(TestReader.member("alert", of: arrival.body) ?? "")"
+                "\(TestReader.member("severity", of: arrival.body) ?? "") \(arrival.delivery.prefix(36))"
             }.mapValues { Set($0.map(\.delivery)) }
             for (said, keys) in keys where keys.count > 1 || keys.contains("") {
-                problems.append("\(name) told as \(said) under \(keys.count) keys")
+                problems.append("\(name) told as \(said) under keys \(keys.sorted())")
             }
             let all = Set(told.map(\.delivery)).count
             if recorded[alert.id] != all {
