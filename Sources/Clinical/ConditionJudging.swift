@@ -33,14 +33,13 @@ struct ConditionJudging {
 
     /// The worst of several candidates; nil of none. A companion is asked for at the candidate's time.
     private func worst(_ candidates: [Candidate], by limit: Double, margin: Double) -> RuleResult? {
-        let sorted = candidates.sorted { left, right in
-            if left.measure != right.measure { return left.measure > right.measure }
-            return left.readings.map(\.takenAt).lexicographicallyPrecedes(right.readings.map(\.takenAt))
-        }
-        guard let first = sorted.first else { return nil }
+        guard let first = candidates.min(by: Candidate.isWorse) else { return nil }
         var evidence = RuleEvidence()
         let isBeyond = { (candidate: Candidate, margin: Double) in candidate.measure >= limit - margin - Self.noise }
-        for candidate in sorted where isBeyond(candidate, 0) {
+        let beyond = candidates.filter { isBeyond($0, 0) }
+        // Without a companion the worst is it, and the rest need no order.
+        let sorted = level.companion == nil ? (beyond.isEmpty ? [] : [first]) : beyond.sorted(by: Candidate.isWorse)
+        for candidate in sorted {
             guard let companions = companions(at: candidate.at) else { continue }
             evidence = companions
             evidence.measure = candidate.measure
@@ -66,6 +65,12 @@ struct ConditionJudging {
         var readings: [PastReading]
         /// When it came to be so.
         var at: Instant
+
+        /// A total order: two of one measure by when they were.
+        static func isWorse(_ left: Candidate, _ right: Candidate) -> Bool {
+            if left.measure != right.measure { return left.measure > right.measure }
+            return left.readings.map(\.takenAt).lexicographicallyPrecedes(right.readings.map(\.takenAt))
+        }
     }
 
     private func change(
@@ -74,16 +79,19 @@ struct ConditionJudging {
         let sign = direction == .rise ? 1.0 : -1.0
         var candidates: [Candidate] = []
         for anchor in anchors(kind) {
-            for other in timeline.readings where other.kind == kind && other != anchor {
-                guard timeline.isWithin(within, other.takenAt, anchor.takenAt), other.takenAt != anchor.takenAt else {
-                    continue
-                }
-                let (older, newer) = other.takenAt < anchor.takenAt ? (other, anchor) : (anchor, other)
-                // What somebody else may have weighed is no measure for what comes after it.
-                if older.isSuspect { continue }
-                candidates.append(
-                    Candidate(measure: sign * (newer.value - older.value), readings: [older, newer], at: newer.takenAt))
+            let line = timeline.readings(of: kind, within: within, of: anchor.takenAt)
+            // The anchor's own worst stands for it, unless a companion may be beside another. What somebody else may
+            // have weighed is no measure for what comes after it.
+            var worst: (measure: Double, other: Int)?
+            for place in line.indices where line[place].takenAt != anchor.takenAt {
+                let isOlder = line[place].takenAt < anchor.takenAt
+                if isOlder ? line[place].isSuspect : anchor.isSuspect { continue }
+                let measure = sign * (isOlder ? anchor.value - line[place].value : line[place].value - anchor.value)
+                if level.companion != nil { candidates.append(pair(anchor, line[place], measure)) }
+                if worst.map({ measure > $0.measure }) ?? true { worst = (measure, place) }
             }
+            guard level.companion == nil, let worst else { continue }
+            candidates.append(pair(anchor, line[worst.other], worst.measure))
         }
         let anchors = anchors(kind)
         if candidates.isEmpty, !anchors.isEmpty {
@@ -93,6 +101,11 @@ struct ConditionJudging {
             return RuleResult(isMet: false, isClear: false, evidence: evidence)
         }
         return worst(candidates, by: limit, margin: margin)
+    }
+
+    private func pair(_ anchor: PastReading, _ other: PastReading, _ measure: Double) -> Candidate {
+        let (older, newer) = other.takenAt < anchor.takenAt ? (other, anchor) : (anchor, other)
+        return Candidate(measure: measure, readings: [older, newer], at: newer.takenAt)
     }
 
     private func difference(
@@ -140,9 +153,8 @@ struct ConditionJudging {
             }
             return evidence.answers.isEmpty ? nil : evidence
         case .beyond(let kind, let side, let limit):
-            evidence.readings = timeline.readings.filter {
-                $0.kind == kind && Measured($0).isBeyond(limit, on: side)
-                    && timeline.isWithin(companion.within, $0.takenAt, instant)
+            evidence.readings = timeline.readings(of: kind, within: companion.within, of: instant).filter {
+                Measured($0).isBeyond(limit, on: side)
             }
             return evidence.readings.isEmpty ? nil : evidence
         }
@@ -153,12 +165,14 @@ struct ConditionJudging {
     private func mean(
         _ kind: Kind, _ side: Side, _ limit: Limit, _ window: MeanWindow, _ margin: Double
     ) -> RuleResult? {
-        let all = timeline.readings.filter { $0.kind == kind && !Measured($0).isBeyondMeter }
+        // A day more on either side than the window has, for the hours by which a local day may differ.
+        let all = timeline.readings(of: kind, within: .days(Int64(window.days) + 1), of: timeline.report.takenAt)
+            .filter { !Measured($0).isBeyondMeter }
         guard all.contains(where: timeline.isOwn) else { return nil }
         let today = timeline.day(timeline.report.takenAt)
         let span = Int64(window.days) - 1
         // The newest day whose window still holds this report.
-        let days = all.map { timeline.day($0.takenAt) }
+        let days = timeline.days(all)
         guard let last = days.filter({ $0 >= today && $0 <= today + span }).max() else { return nil }
         let inWindow = zip(all, days).filter { $0.1 >= last - span && $0.1 <= last }
         let counted = Set(inWindow.map(\.1)).sorted().dropFirst(window.daysLeftOut)
@@ -188,15 +202,7 @@ struct ConditionJudging {
     private func count(
         _ sign: CountedSign, _ least: Int, _ last: Int, _ within: Interval, _ margin: Double
     ) -> RuleResult? {
-        let kinds = level.condition.kinds
-        var reports: [[PastReading]] = []
-        for reading in timeline.readings where kinds.contains(reading.kind) {
-            if let place = reports.lastIndex(where: { $0.first?.key == reading.key }) {
-                reports[place].append(reading)
-            } else {
-                reports.append([reading])
-            }
-        }
+        let reports = reportsAround(level.condition.kinds, atMost: last)
         guard let own = reports.firstIndex(where: { $0.contains(where: timeline.isOwn) }) else { return nil }
         var best: [PastReading] = []
         for end in own..<min(own + last, reports.count) {
@@ -214,6 +220,30 @@ struct ConditionJudging {
         evidence.readings = best
         let isMet = best.count >= least
         return RuleResult(isMet: isMet, isClear: Double(best.count) < Double(least) - margin, evidence: evidence)
+    }
+
+    /// The report and so many others on either side of it that have readings of the kinds, report by report. What lies
+    /// further away in one kind lies further away in all.
+    private func reportsAround(_ kinds: [Kind], atMost last: Int) -> [[PastReading]] {
+        let (at, own) = (timeline.report.takenAt, timeline.report.key)
+        var near: [PastReading] = []
+        for kind in Set(kinds) {
+            let line = timeline.readings(of: kind)
+            let middle = line.place { $0.takenAt == at ? $0.key.precedes(own) : $0.takenAt < at }
+            var keys: Set<ReportKey> = []
+            near += line[..<middle].reversed().prefix { keys.insert($0.key).inserted ? keys.count <= last : true }
+            keys = []
+            near += line[middle...].prefix { keys.insert($0.key).inserted ? keys.count <= last + 1 : true }
+        }
+        var reports: [[PastReading]] = []
+        for reading in near.sorted(by: { $0.precedes($1) }) {
+            if reports.last?.first?.key == reading.key {
+                reports[reports.count - 1].append(reading)
+            } else {
+                reports.append([reading])
+            }
+        }
+        return reports
     }
 
     private func shows(_ sign: CountedSign, _ reading: PastReading) -> Bool {

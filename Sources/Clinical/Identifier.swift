@@ -1,3 +1,5 @@
+import Glibc
+
 /// A code of the outside surface (site, device, report id): 1 to 64 ASCII bytes, kept inline.
 ///
 /// Inline, so that the hot path copies and hashes it without touching the heap.
@@ -38,9 +40,14 @@ public struct Identifier: Hashable, Sendable, BitwiseCopyable, CustomStringConve
     }
 
     public static func == (left: Identifier, right: Identifier) -> Bool {
+        // All of them: what lies beyond the length is zero, and a fixed number of bytes is compared without a loop.
         guard left.length == right.length else { return false }
-        for index in 0..<left.count where left.bytes[index] != right.bytes[index] { return false }
-        return true
+        return unsafe withUnsafeBytes(of: left.bytes) { left in
+            unsafe withUnsafeBytes(of: right.bytes) { right in
+                guard let left = left.baseAddress, let right = right.baseAddress else { return false }
+                return unsafe memcmp(left, right, maximumCount) == 0
+            }
+        }
     }
 
     public func hash(into hasher: inout Hasher) {

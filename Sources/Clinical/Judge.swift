@@ -104,9 +104,8 @@ extension Plan {
         judgement.forEachRule { kind, side, bands in
             guard bands.contains(where: \.asksForSeveral) else { return }
             guard let span = judgement.spanNeeded(kind, side, bands) else { return }
-            let since = report.takenAt - span
-            need = HistoryNeed(
-                kinds: (need?.kinds ?? []).union([kind]), since: min(need?.since ?? since, since))
+            let part = HistoryNeed(kinds: [kind], since: report.takenAt - span)
+            need = need?.union(part) ?? part
         }
         return need
     }
@@ -313,19 +312,19 @@ private struct Judgement {
 
     /// The other reports' readings of the kind, report by report, oldest first; within one report the worst is not
     /// sought: the first beyond the limit stands for it.
-    private func occasions(of kind: Kind) -> [[PastReading]] {
-        var byReport: [ReportKey: [PastReading]] = [:]
-        for reading in history.readings where reading.kind == kind && reading.key != key {
-            byReport[reading.key, default: []].append(reading)
+    private func occasions(of kind: Kind) -> [ArraySlice<PastReading>] {
+        let line = history.readings(of: kind)
+        var occasions: [ArraySlice<PastReading>] = []
+        var start = line.startIndex
+        while start < line.endIndex {
+            let end = line[start...].firstIndex { $0.key != line[start].key } ?? line.endIndex
+            if line[start].key != key { occasions.append(line[start..<end]) }
+            start = end
         }
-        return byReport.values.map { $0.sorted { $0.index < $1.index } }.sorted { left, right in
-            guard let left = left.first, let right = right.first else { return false }
-            if left.takenAt != right.takenAt { return left.takenAt < right.takenAt }
-            return left.key.precedes(right.key)
-        }
+        return occasions
     }
 
-    private func isBefore(_ occasion: [PastReading]) -> Bool {
+    private func isBefore(_ occasion: ArraySlice<PastReading>) -> Bool {
         guard let first = occasion.first else { return false }
         if first.takenAt != instant { return first.takenAt < instant }
         return key.map { first.key.precedes($0) } ?? true

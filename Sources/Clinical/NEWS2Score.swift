@@ -138,22 +138,23 @@ extension Plan {
     /// The score of what a report says, with the patient's latest readings of the window before it for what it does
     /// not. Nil for a report without any parameter. `history` may hold more than the window.
     public func news2Score(of report: JudgedReport, history: PatientHistory) -> NEWS2Score? {
-        let others = history.readings.filter { $0.key != report.key && NEWS2Parameter(kind: $0.kind) != nil }
-        return news2Score(of: report.key, at: report.takenAt, in: others + own(report))
+        news2Score(of: report.key, at: report.takenAt, in: Timeline(report, plan: self, history: history))
     }
 
     /// The highest score that the report is part of: its own, or that of a later one which it completes because it came
     /// late. Nil where none is complete.
-    func highestNEWS2Score(with report: JudgedReport, history: PatientHistory) -> NEWS2Score? {
-        let others = history.readings.filter { $0.key != report.key && NEWS2Parameter(kind: $0.kind) != nil }
-        let all = others + own(report)
+    func highestNEWS2Score(in timeline: Timeline) -> NEWS2Score? {
+        let report = timeline.report
         var anchors: [ReportKey: Instant] = [report.key: report.takenAt]
-        for other in others where other.takenAt > report.takenAt && other.takenAt - report.takenAt <= news2Window {
-            anchors[other.key] = other.takenAt
+        for parameter in NEWS2Parameter.allCases {
+            let line = timeline.readings(of: parameter.kind)
+            for later in line[line.place(after: report.takenAt)..<line.place(after: report.takenAt + news2Window)] {
+                anchors[later.key] = later.takenAt
+            }
         }
         var highest: NEWS2Score?
         for (key, instant) in anchors {
-            guard let score = news2Score(of: key, at: instant, in: all), let total = score.total else { continue }
+            guard let score = news2Score(of: key, at: instant, in: timeline), let total = score.total else { continue }
             let isHigher = highest.map { (total, score.highestSingle) > ($0.total ?? 0, $0.highestSingle) } ?? true
             // Its own of two that are as high, so that the order in which they are looked at does not matter.
             let isEqual = highest.map { (total, score.highestSingle) == ($0.total ?? 0, $0.highestSingle) } ?? false
@@ -170,54 +171,35 @@ extension Plan {
         return HistoryNeed(kinds: parameters, since: report.takenAt - news2Window)
     }
 
-    private func own(_ report: JudgedReport) -> [PastReading] { report.readings.map { PastReading($0, of: report) } }
-
-    private func news2Score(of key: ReportKey, at instant: Instant, in readings: [PastReading]) -> NEWS2Score? {
-        var chosen: [NEWS2Parameter: Candidate] = [:]
-        for reading in readings where reading.key == key {
-            guard let parameter = NEWS2Parameter(kind: reading.kind) else { continue }
-            choose(Candidate(reading), for: parameter, in: &chosen)
+    private func news2Score(of key: ReportKey, at instant: Instant, in timeline: Timeline) -> NEWS2Score? {
+        var values: [NEWS2Parameter: Double] = [:]
+        var hasOwn = false
+        for parameter in NEWS2Parameter.allCases {
+            let line = timeline.readings(of: parameter.kind)
+            let upTo = line[line.place(of: instant - news2Window)..<line.place(after: instant)]
+            guard let latest = upTo.last?.takenAt else { continue }
+            let newest = upTo.reversed().prefix { $0.takenAt == latest }
+            let own = newest.filter { $0.key == key }
+            if !own.isEmpty { hasOwn = true }
+            values[parameter] = worst(own.isEmpty ? Array(newest) : own, of: parameter)
         }
-        guard !chosen.isEmpty else { return nil }
-        let own = Set(chosen.keys)
-        for reading in readings where reading.key != key {
-            guard reading.takenAt <= instant, reading.takenAt >= instant - news2Window,
-                let parameter = NEWS2Parameter(kind: reading.kind), !own.contains(parameter)
-            else { continue }
-            choose(Candidate(reading), for: parameter, in: &chosen)
-        }
-        return NEWS2Score(scale: news2Scale, values: chosen.mapValues(\.value))
+        return hasOwn ? NEWS2Score(scale: news2Scale, values: values) : nil
     }
 
-    private struct Candidate {
-        var value: Double
-        var takenAt: Instant
-
-        /// What a meter could not measure counts as the end of what is plausible.
-        init(_ reading: PastReading) {
-            value = reading.value
-            takenAt = reading.takenAt
-            let range = reading.kind.plausibility.refusedOutside
-            if reading.flags.contains(.outOfRangeLow) { value = range.lowerBound }
-            if reading.flags.contains(.outOfRangeHigh) { value = range.upperBound }
+    /// Of several at one instant the one that scores most, so that their order does not matter.
+    private func worst(_ readings: [PastReading], of parameter: NEWS2Parameter) -> Double? {
+        guard readings.count > 1 else { return readings.first.map(Self.scored) }
+        return readings.map(Self.scored).max { left, right in
+            let scores = [left, right].map { NEWS2Score(scale: news2Scale, values: [parameter: $0]).highestSingle }
+            return scores[0] != scores[1] ? scores[0] < scores[1] : left < right
         }
     }
 
-    /// The latest stands; of two at one instant the one that scores more, so that their order does not matter.
-    private func choose(
-        _ candidate: Candidate, for parameter: NEWS2Parameter, in chosen: inout [NEWS2Parameter: Candidate]
-    ) {
-        guard let before = chosen[parameter] else {
-            chosen[parameter] = candidate
-            return
-        }
-        guard candidate.takenAt >= before.takenAt else { return }
-        if candidate.takenAt == before.takenAt {
-            let scores = [before, candidate].map { candidate in
-                NEWS2Score(scale: news2Scale, values: [parameter: candidate.value]).highestSingle
-            }
-            if scores[1] < scores[0] || (scores[1] == scores[0] && candidate.value <= before.value) { return }
-        }
-        chosen[parameter] = candidate
+    /// What a meter could not measure counts as the end of what is plausible.
+    private static func scored(_ reading: PastReading) -> Double {
+        let range = reading.kind.plausibility.refusedOutside
+        if reading.flags.contains(.outOfRangeHigh) { return range.upperBound }
+        if reading.flags.contains(.outOfRangeLow) { return range.lowerBound }
+        return reading.value
     }
 }

@@ -35,8 +35,8 @@ extension Plan {
     }
 
     private func markWeight(_ reading: inout Reading, at instant: Instant, _ history: PatientHistory) {
-        let before = history.readings.filter {
-            $0.kind == .weight && $0.takenAt < instant && instant - $0.takenAt <= Self.medianSpan
+        let before = history.readings(of: .weight).filter {
+            $0.takenAt < instant && instant - $0.takenAt <= Self.medianSpan
         }
         let trusted = before.filter { !$0.isSuspect }
         let value = reading.value
@@ -62,8 +62,8 @@ extension Plan {
 
     private func markUnit(_ reading: inout Reading, at instant: Instant, _ history: PatientHistory) {
         guard smellsOfAUnit(reading) else { return }
-        let before = history.readings.filter {
-            $0.kind == .glucose && !$0.isSuspect && $0.takenAt < instant && instant - $0.takenAt <= Self.medianSpan
+        let before = history.readings(of: .glucose).filter {
+            !$0.isSuspect && $0.takenAt < instant && instant - $0.takenAt <= Self.medianSpan
         }
         guard let median = Self.median(before.map(\.value)) else { return }
         let factor = 1 / Kind.milligramsPerDecilitrePerMillimolePerLitre

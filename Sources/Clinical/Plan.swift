@@ -1,3 +1,5 @@
+import Foundation
+
 /// The limits that hold for one patient, or for every patient with the same profile: packs and own limits resolved by
 /// precedence, once.
 ///
@@ -10,6 +12,7 @@
 public final class Plan: Sendable {
     /// IANA name, for the local time in sentences.
     public let timeZone: String
+    let zone: TimeZone
     /// What is wrong with the profile, for `enrol` to refuse with these words. A plan with problems still judges by
     /// everything in it that can be used.
     public let problems: [PlanProblem]
@@ -37,6 +40,7 @@ public final class Plan: Sendable {
         var compiler = PlanCompiler(profile: profile, packs: packs)
         compiler.compile()
         timeZone = profile.timeZone
+        zone = TimeZone(identifier: profile.timeZone) ?? .gmt
         news2Scale = profile.news2Scale
         news2Window = packs[PackLibrary.everybody]?.news2Window ?? ProtocolPack.usualNEWS2Window
         problems = compiler.problems

@@ -111,14 +111,11 @@ extension Plan {
         var timeline: Timeline?
         var outcomes: [RuleOutcome] = []
         for rule in rules where rule.concerns(report) {
-            var score: NEWS2Score?
-            if rule.usesScore {
-                // Without a word on consciousness there is no total: nearly every report from a home ends here.
-                guard mayComplete(report, history) else { continue }
-                score = highestNEWS2Score(with: report, history: history)
-            }
+            // Without a word on consciousness there is no total: nearly every report from a home ends here.
+            if rule.usesScore, !mayComplete(report, history) { continue }
             let line = timeline ?? Timeline(report, plan: self, history: history)
             timeline = line
+            let score = rule.usesScore ? highestNEWS2Score(in: line) : nil
             if let outcome = rule.judge(line, score: score) { outcomes.append(outcome) }
         }
         return outcomes
@@ -126,6 +123,6 @@ extension Plan {
 
     private func mayComplete(_ report: JudgedReport, _ history: PatientHistory) -> Bool {
         report.readings.contains { $0.kind == .consciousness }
-            || history.readings.contains { $0.kind == .consciousness }
+            || !history.readings(of: .consciousness).isEmpty
     }
 }

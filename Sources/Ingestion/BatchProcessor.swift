@@ -282,7 +282,7 @@ public struct BatchProcessor {
     ) {
         let never = Instant(microseconds: .min)
         for (patient, need) in needs.scores {
-            let found = histories[patient]?.readings.last { $0.kind == .consciousness }?.takenAt
+            let found = histories[patient]?.readings(of: .consciousness).last?.takenAt
             draft.consciousness[patient] = max(draft.consciousness[patient] ?? never, found ?? never)
             let newest = max(draft.consciousness[patient] ?? never, consciousness[patient] ?? never)
             if newest > never { draft.rows.lookedBack.add(need, of: patient) }

@@ -83,14 +83,7 @@ public final class MemoryStore: CommitStore {
     public func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory] {
         var histories: [Identifier: PatientHistory] = [:]
         for (patient, need) in needs {
-            let known = past[patient] ?? PatientHistory()
-            histories[patient] = PatientHistory(
-                readings: known.readings.reversed().prefix { $0.takenAt >= need.since }.filter {
-                    need.kinds.contains($0.kind)
-                },
-                answers: known.answers.reversed().prefix { $0.takenAt >= need.since }.filter {
-                    need.questions.contains($0.question)
-                })
+            histories[patient] = past[patient]?.narrowed(to: need) ?? PatientHistory()
         }
         return histories
     }
@@ -117,7 +110,7 @@ public final class MemoryStore: CommitStore {
             let judged = JudgedReport(
                 key: report.key, takenAt: report.takenAt, receivedAt: report.receivedAt, readings: report.readings,
                 answers: report.answers)
-            past[report.patient, default: PatientHistory()].append(judged)
+            past[report.patient, default: PatientHistory()].add(judged)
         }
         for change in batch.episodes {
             keep(change.episode)

@@ -29,11 +29,7 @@ struct RuleWindows {
     var isEmpty: Bool { windows.isEmpty }
 
     func history(of patient: Identifier, _ need: HistoryNeed) -> PatientHistory {
-        guard var past = windows[patient]?.past else { return PatientHistory() }
-        past.keep(
-            newest: .max, where: { need.kinds.contains($0.kind) && $0.takenAt >= need.since },
-            newest: .max, where: { need.questions.contains($0.question) && $0.takenAt >= need.since })
-        return past
+        windows[patient]?.past.narrowed(to: need) ?? PatientHistory()
     }
 
     /// A rule looked back from a report taken at `instant` and found `history`; nil: PostgreSQL could not be asked.
@@ -108,7 +104,7 @@ extension OutageState.Look {
 }
 
 extension OutageState.Window {
-    fileprivate var count: Int { past.readings.count + past.answers.count }
+    fileprivate var count: Int { past.count }
     fileprivate var isEmpty: Bool { kinds.isEmpty && questions.isEmpty }
 
     fileprivate var newest: Instant {
@@ -119,14 +115,16 @@ extension OutageState.Window {
 
     /// True when all of that was whole before, as far back.
     fileprivate mutating func widen(by need: HistoryNeed, from instant: Instant, isWhole: Bool) -> Bool {
-        let span = min(max(instant - need.since, .seconds(0)), RuleWindows.longest)
-        let look = OutageState.Look(span: span, newest: instant, isWhole: isWhole)
-        var wasWhole = true
-        for kind in need.kinds {
-            if !Self.widen(&kinds[kind], by: look) { wasWhole = false }
+        let look = { (since: Instant) in
+            OutageState.Look(
+                span: min(max(instant - since, .seconds(0)), RuleWindows.longest), newest: instant, isWhole: isWhole)
         }
-        for question in need.questions {
-            if !Self.widen(&questions[question], by: look) { wasWhole = false }
+        var wasWhole = true
+        for (kind, since) in need.kinds {
+            if !Self.widen(&kinds[kind], by: look(since)) { wasWhole = false }
+        }
+        for (question, since) in need.questions {
+            if !Self.widen(&questions[question], by: look(since)) { wasWhole = false }
         }
         return wasWhole
     }
@@ -144,12 +142,8 @@ extension OutageState.Window {
     }
 
     fileprivate mutating func prune() {
-        let (kinds, questions) = (kinds, questions)
-        past.keep(
-            newest: RuleWindows.mostReadings,
-            where: { reading in kinds[reading.kind].map { reading.takenAt >= $0.start } ?? false },
-            newest: RuleWindows.mostAnswers,
-            where: { answer in questions[answer.question].map { answer.takenAt >= $0.start } ?? false })
+        let need = HistoryNeed(kinds: kinds.mapValues(\.start), questions: questions.mapValues(\.start))
+        past.keep(need, newestReadings: RuleWindows.mostReadings, newestAnswers: RuleWindows.mostAnswers)
     }
 
     // A look stays open for the longest time, however short its span: the first half of a score may come before the half

@@ -47,7 +47,7 @@ extension PostgresCommitStore {
     ) throws(StoreFailure) -> [Identifier: [PastReading]] {
         let wanted = needs.flatMap { code, need in
             guard let patient = identifiers.patients[code] else { return [(Int32, Kind, Instant)]() }
-            return need.kinds.map { (patient, $0, need.since) }
+            return need.kinds.map { (patient, $0.key, $0.value) }
         }
         guard !wanted.isEmpty else { return [:] }
         var parameters = PostgresParameters()
@@ -71,7 +71,7 @@ extension PostgresCommitStore {
     ) throws(StoreFailure) -> [Identifier: [PastAnswer]] {
         let wanted = needs.flatMap { code, need in
             guard let patient = identifiers.patients[code] else { return [(Int32, Question, Instant)]() }
-            return need.questions.map { (patient, $0, need.since) }
+            return need.questions.map { (patient, $0.key, $0.value) }
         }
         guard !wanted.isEmpty else { return [:] }
         var parameters = PostgresParameters()

@@ -38,8 +38,12 @@ struct Diary {
         var known = PatientHistory()
         if let need {
             known = PatientHistory(
-                readings: history.readings.filter { need.kinds.contains($0.kind) && $0.takenAt >= need.since },
-                answers: history.answers.filter { need.questions.contains($0.question) && $0.takenAt >= need.since })
+                readings: history.readings.filter { reading in
+                    need.kinds[reading.kind].map { reading.takenAt >= $0 } ?? false
+                },
+                answers: history.answers.filter { answer in
+                    need.questions[answer.question].map { answer.takenAt >= $0 } ?? false
+                })
         }
         plan.markSuspicions(in: &report.readings, at: report.takenAt, history: known)
         let verdict = judge(report, plan: plan, history: known, mayHold: mayHold)
