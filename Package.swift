@@ -133,7 +133,7 @@ let package = Package(
         .executableTarget(
             name: "homeward",
             dependencies: [
-                "HomewardDaemon", "Simulation", "Clinical", "Formats",
+                "HomewardDaemon", "Simulation", "Clinical", "Documents", "Formats",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

@@ -94,7 +94,11 @@ public struct EpisodeEvent: Hashable, Sendable {
         /// Back in range: an amber ends; a red stays open, awaiting a note.
         case backInRange = "back-in-range"
         case acknowledged
+        /// "I have it": by whom it is being dealt with.
+        case taken
         case shelved
+        /// Taken back, or its time was over: acknowledged as before.
+        case unshelved
         case resolved
     }
 

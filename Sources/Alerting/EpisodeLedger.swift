@@ -57,6 +57,9 @@ public struct EpisodeLedger: Sendable {
         if worsens || speaksAgain {
             episode.severity = max(before.severity, severity)
             episode.state = .open
+            // Who acknowledged what it was has not seen what it is.
+            episode.acknowledgedAt = nil
+            episode.worstAcknowledged = nil
             episode.summary = finding.summary
         }
         if !finding.late { episode.late = false }
@@ -142,7 +145,7 @@ extension EpisodeEvent.Transition {
     public var notifies: Bool {
         switch self {
         case .opened, .worsened, .reopened: true
-        case .joined, .backInRange, .acknowledged, .shelved, .resolved: false
+        case .joined, .backInRange, .acknowledged, .taken, .shelved, .unshelved, .resolved: false
         }
     }
 }

@@ -1,4 +1,4 @@
-import Clinical
+public import Clinical
 import Formats
 
 /// Where problems go while a value is read, and how its place is called in them.
@@ -129,22 +129,30 @@ extension DocumentValue where Value == Int {
 }
 
 extension DocumentValue where Value == Interval {
-    /// `2s`, `15m`, `4h`, `7d`: a whole number and one unit, at most 36,500 days.
+    /// As `Interval(written:)` reads it.
     static var duration: DocumentValue {
         DocumentValue(expected: "a length of time such as 2s, 15m, 4h or 7d") { content in
-            guard case .string(let text, _) = content, let unit = text.last else { return nil }
-            guard let count = DecimalDigits.value(of: text.dropLast()) else { return nil }
-            let seconds: Int64
-            switch unit {
-            case "s": seconds = 1
-            case "m": seconds = 60
-            case "h": seconds = 3600
-            case "d": seconds = 86400
-            default: return nil
-            }
-            let (total, overflow) = count.multipliedReportingOverflow(by: seconds)
-            return overflow || total > 36_500 * 86_400 ? nil : .seconds(total)
+            guard case .string(let text, _) = content else { return nil }
+            return Interval(written: text)
         }
+    }
+}
+
+extension Interval {
+    /// `2s`, `15m`, `4h`, `7d`: a whole number and one unit, at most 36,500 days.
+    public init?(written text: String) {
+        guard let unit = text.last, let count = DecimalDigits.value(of: text.dropLast()) else { return nil }
+        let seconds: Int64
+        switch unit {
+        case "s": seconds = 1
+        case "m": seconds = 60
+        case "h": seconds = 3600
+        case "d": seconds = 86400
+        default: return nil
+        }
+        let (total, overflow) = count.multipliedReportingOverflow(by: seconds)
+        if overflow || total > 36_500 * 86_400 { return nil }
+        self = .seconds(total)
     }
 }
 

@@ -1,6 +1,7 @@
 import Alerting
-import Clinical
+public import Clinical
 import Formats
+import Foundation
 import Ingestion
 import PostgresStore
 import Registry
@@ -40,21 +41,67 @@ public struct Alerts {
         }
     }
 
+    /// The alert of that id, or of the beginning of one; nil, and why on standard error, where not exactly one has it.
+    private func only(_ id: String, in reader: AlertReader) throws(StoreFailure) -> AlertRow? {
+        // Resolved ones too: their history is asked for as well.
+        var filter = AlertFilter(states: [], limit: .max)
+        filter.id = AlertID(id)
+        let candidates = try reader.alerts(filter).filter {
+            filter.id != nil || $0.episode.id.description.hasPrefix(id.lowercased())
+        }
+        if candidates.count == 1 { return candidates.first }
+        StandardError.write(
+            candidates.isEmpty ? "no alert \(id)\n" : "\(id) is the beginning of \(candidates.count) alerts\n")
+        return nil
+    }
+
+    /// Does something about the alert of that id, or of the beginning of one. 65 where it can't be done, with the reason
+    /// on standard error and nothing changed.
+    public func act(_ intent: AlertIntent, on id: String) throws -> ExitStatus {
+        withDatabase(configurationPath) { loaded throws(StoreFailure) in
+            let desk = AlertDesk(loaded.database)
+            var careManager: Identifier?
+            if let code = intent.careManager {
+                let role = try Identifier(code).flatMap { code throws(StoreFailure) in try desk.role(of: code) }
+                guard let role else {
+                    StandardError.write("--as: no care manager \(StandardErrorLog.escaped(code))\n")
+                    return .badData
+                }
+                guard role != .readOnly else {
+                    StandardError.write("--as: \(code) may only look\n")
+                    return .badData
+                }
+                careManager = Identifier(code)
+            }
+            guard let row = try only(id, in: AlertReader(loaded.database)) else { return .badData }
+            let now = Instant(microseconds: Int64(Date.now.timeIntervalSince1970 * 1_000_000))
+            let result = try desk.act(
+                intent.action(on: row.episode, at: now), on: row.episode.id,
+                by: AlertActor(account: NSUserName(), careManager: careManager), note: intent.note,
+                // What was read a moment ago, unless the person says what they saw.
+                seen: intent.seen ?? row.episode.revision, at: now)
+            switch result {
+            case .success(let episode)?:
+                var after = row
+                after.episode = episode
+                var output = BufferedOutput()
+                output.write(intent.json ? AlertText.json(after) : AlertText.line(after))
+                output.flush()
+                return .success
+            case .failure(let refusal)?:
+                StandardError.write("refused: \(refusal)\n")
+            case nil:
+                StandardError.write("no alert \(id)\n")
+            }
+            return .badData
+        }
+    }
+
     /// By the whole id, or by a beginning that only one alert has.
     public func show(_ id: String, json: Bool) throws -> ExitStatus {
         withDatabase(configurationPath) { loaded throws(StoreFailure) in
             let reader = AlertReader(loaded.database)
-            // Resolved ones too: their history is asked for as well.
-            var filter = AlertFilter(states: [], limit: .max)
-            filter.id = AlertID(id)
-            let candidates = try reader.alerts(filter).filter {
-                filter.id != nil || $0.episode.id.description.hasPrefix(id.lowercased())
-            }
-            guard let row = candidates.first, candidates.count == 1 else {
-                StandardError.write(
-                    candidates.isEmpty ? "no alert \(id)\n" : "\(id) is the beginning of \(candidates.count) alerts\n")
-                return .badData
-            }
+            guard let row = try only(id, in: reader) else { return .badData }
             let events = try reader.events(of: row.episode.id)
             let deliveries = try reader.deliveries(of: row.episode.id)
             var output = BufferedOutput()
@@ -65,6 +112,41 @@ public struct Alerts {
             }
             output.flush()
             return .success
+        }
+    }
+}
+
+/// What a person at a terminal wants done about an alert.
+public struct AlertIntent: Sendable {
+    public enum Verb: Hashable, Sendable {
+        case acknowledge
+        case take
+        case shelve(Interval)
+        case unshelve
+        case resolve
+    }
+
+    var verb: Verb
+    var careManager: String?
+    var note: String?
+    var seen: Int32?
+    var json: Bool
+
+    public init(_ verb: Verb, careManager: String?, note: String?, seen: Int32?, json: Bool) {
+        self.verb = verb
+        self.careManager = careManager
+        self.note = note
+        self.seen = seen
+        self.json = json
+    }
+
+    func action(on episode: Episode, at instant: Instant) -> AlertAction {
+        switch verb {
+        case .acknowledge: .acknowledge
+        case .take: .take
+        case .shelve(let span): .shelve(until: instant + span)
+        case .unshelve: .unshelve
+        case .resolve: .resolve
         }
     }
 }

@@ -87,8 +87,10 @@ enum EpisodeWriting {
         parameters.addInstants(of: changes) { $0.episode.latestTakenAt }
         parameters.addNumbers(.int4, of: changes) { $0.episode.revision }
         parameters.addTexts(of: changes) { change in
-            guard change.episode.acknowledgedAt != nil else { return nil }
-            return change.events.last { $0.transition == .acknowledged }?.actor
+            guard let at = change.episode.acknowledgedAt else { return nil }
+            return change.events.last {
+                $0.transition == .acknowledged || ($0.transition == .taken && $0.at == at)
+            }?.actor
         }
         parameters.addInstants(of: changes) { resolution(of: $0)?.at }
         parameters.addTexts(of: changes) { resolution(of: $0)?.by }

@@ -3,7 +3,8 @@ import HomewardDaemon
 
 struct AlertsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "alerts", abstract: "The worklist at a terminal.", subcommands: [List.self, Show.self])
+        commandName: "alerts", abstract: "The worklist at a terminal.",
+        subcommands: [List.self, Show.self, Acknowledge.self, Take.self, Shelve.self, Resolve.self])
 
     @OptionGroup var config: ConfigurationOption
 

@@ -33,7 +33,7 @@ import Testing
             "Instruments", "MQTTClient", "Outage", "PostgresStore", "Registry", "RingBuffer", "Simulation", "Spool",
             "WebApp",
         ],
-        "homeward": ["HomewardDaemon", "Simulation", "Clinical", "Formats"],
+        "homeward": ["HomewardDaemon", "Simulation", "Clinical", "Documents", "Formats"],
         "Benchmarks": ["RingBuffer", "Formats", "Clinical", "CLinux", "CAllocationCounter"],
     ]
 

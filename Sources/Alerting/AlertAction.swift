@@ -1,0 +1,135 @@
+public import Clinical
+
+/// What a person does about an alert.
+public enum AlertAction: Hashable, Sendable {
+    /// Seen: escalation stops.
+    case acknowledge
+    /// "I have it", with a hand-over note where another had it: acknowledged too, if it was not.
+    case take
+    /// Out of the way until then; of an acknowledged alert only.
+    case shelve(until: Instant)
+    case unshelve
+    case resolve
+
+    /// The longest that an alert may be shelved: a red 4 h, anything else 72 h.
+    public static func longestShelving(of severity: Severity) -> Interval {
+        severity == .red ? .hours(4) : .hours(72)
+    }
+}
+
+/// Who acts: an account, on behalf of a care manager.
+public struct AlertActor: Hashable, Sendable {
+    /// The operating system's user at the command, or who is signed in.
+    public var account: String
+    public var careManager: Identifier?
+
+    public init(account: String, careManager: Identifier?) {
+        self.account = account
+        self.careManager = careManager
+    }
+
+    /// The care manager's code, else the account.
+    public var name: String { careManager?.description ?? account }
+}
+
+/// Why an action was refused: nothing was changed. `description` has no patient data.
+public enum AlertActionRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+    case alreadyResolved
+    case alreadyAcknowledged
+    case isShelved
+    /// Only what somebody acknowledged can be shelved.
+    case notAcknowledged
+    case notShelved
+    /// The end lies before now, or too far away for its severity.
+    case shelvedTooLong(Severity)
+    case shelvedInThePast
+    /// A red's resolution and any shelving need words.
+    case noteRequired
+    /// It worsened, or spoke again, after what the person saw.
+    case changedSince(seen: Int32, now: Int32)
+
+    public var description: String {
+        switch self {
+        case .alreadyResolved: "it is resolved"
+        case .alreadyAcknowledged: "it is acknowledged already"
+        case .isShelved: "it is shelved; take it back first"
+        case .notAcknowledged: "only an acknowledged alert can be shelved"
+        case .notShelved: "it is not shelved"
+        case .shelvedTooLong(let severity):
+            "\(severity.rawValue) can be shelved for at most "
+                + "\(AlertAction.longestShelving(of: severity).microseconds / 3_600_000_000) hours"
+        case .shelvedInThePast: "the end of the shelving has passed"
+        case .noteRequired: "a note is required"
+        case .changedSince(let seen, let now):
+            "it has worsened or spoken again since what you saw (you saw event \(seen), now it is at \(now)): look again"
+        }
+    }
+}
+
+extension Episode {
+    /// The alert after a person's action, with its event. Pure.
+    ///
+    /// - Parameters:
+    ///   - explanation: what was done, as JSON, for the event.
+    ///   - seen: the last event that the person saw; nil where they saw it as it is.
+    ///   - spoke: the last event that notified.
+    public func after(
+        _ action: AlertAction, by actor: AlertActor, note: String? = nil, explanation: String = "{}",
+        seen: Int32? = nil, spoke: Int32, at instant: Instant
+    ) throws(AlertActionRefusal) -> EpisodeChange {
+        if state == .resolved { throw .alreadyResolved }
+        if let seen, seen < spoke { throw .changedSince(seen: seen, now: spoke) }
+        var next = self
+        let transition: EpisodeEvent.Transition
+        switch action {
+        case .acknowledge:
+            if state == .acknowledged { throw .alreadyAcknowledged }
+            if state == .shelved { throw .isShelved }
+            next.acknowledge(at: instant)
+            transition = .acknowledged
+        case .take:
+            if state == .shelved { throw .isShelved }
+            if state == .open { next.acknowledge(at: instant) }
+            transition = .taken
+        case .shelve(let end):
+            if state == .shelved { throw .isShelved }
+            guard state == .acknowledged else { throw .notAcknowledged }
+            guard end > instant else { throw .shelvedInThePast }
+            guard end - instant <= AlertAction.longestShelving(of: severity) else { throw .shelvedTooLong(severity) }
+            if note?.isBlank ?? true { throw .noteRequired }
+            next.state = .shelved
+            transition = .shelved
+        case .unshelve:
+            guard state == .shelved else { throw .notShelved }
+            next.state = .acknowledged
+            transition = .unshelved
+        case .resolve:
+            if severity == .red, note?.isBlank ?? true { throw .noteRequired }
+            next.state = .resolved
+            transition = .resolved
+        }
+        next.revision += 1
+        let event = EpisodeEvent(
+            alert: id, revision: next.revision, transition: transition, severity: severity, at: instant, report: nil,
+            actor: actor.name, summary: Self.words(transition, actor, note),
+            explanation: explanation)
+        return EpisodeChange(episode: next, isNew: false, events: [event])
+    }
+
+    private mutating func acknowledge(at instant: Instant) {
+        state = .acknowledged
+        acknowledgedAt = instant
+        worstAcknowledged = worst
+    }
+
+    private static func words(
+        _ transition: EpisodeEvent.Transition, _ actor: AlertActor, _ note: String?
+    ) -> String {
+        let words = "\(transition.rawValue) by \(actor.name)"
+        return note.map { $0.isBlank ? words : "\(words): \($0)" } ?? words
+    }
+}
+
+extension String {
+    fileprivate var isBlank: Bool { allSatisfy(\.isWhitespace) }
+}

@@ -1,0 +1,131 @@
+public import Alerting
+public import Clinical
+internal import Documents
+internal import Formats
+public import Ingestion
+public import Registry
+
+/// What persons do with alerts, one transaction each: for `homeward alerts` and the page. One thread.
+///
+/// The alert's row is locked, so that an action and a report that worsens the alert take turns.
+public final class AlertDesk {
+    private var connection: PostgresConnection
+
+    private static let lock = Statement(
+        name: "lock_alert",
+        sql: """
+            SELECT id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
+                escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision
+            FROM homeward.alert WHERE id = $1::uuid
+            FOR UPDATE
+            """)
+    private static let spoke = Statement(
+        name: "alert_spoke",
+        sql: """
+            SELECT max(revision) FROM homeward.alert_event
+            WHERE alert = $1::uuid AND transition = ANY ($2::text[])
+            """)
+    private static let role = Statement(
+        name: "care_manager_role",
+        sql: """
+            SELECT coalesce(fields ->> 'role', 'care-manager') FROM homeward.registry_current
+            WHERE entity = $1::text AND code = $2::text
+            """)
+
+    public init(_ configuration: DatabaseConfiguration) {
+        connection = PostgresConnection(configuration.named("desk"))
+    }
+
+    /// Does it, and returns the alert as it is afterwards; nil when there is no such alert. Committed when it returns.
+    ///
+    /// - Parameter seen: the last event that the person saw.
+    public func act(
+        _ action: AlertAction, on alert: AlertID, by actor: AlertActor, note: String?, seen: Int32?, at instant: Instant
+    ) throws(StoreFailure) -> Result<Episode, AlertActionRefusal>? {
+        try connect()
+        do {
+            _ = try connection.query("BEGIN; SET LOCAL synchronous_commit = on", doing: "acting on an alert")
+            let result = try change(action, alert, actor, note, seen, instant)
+            _ = try connection.query("COMMIT", doing: "acting on an alert")
+            return result
+        } catch {
+            // Whatever was begun ends with the session.
+            connection.close()
+            throw error
+        }
+    }
+
+    /// What the registry says of a care manager; nil where it knows none of that code.
+    public func role(of careManager: Identifier) throws(StoreFailure) -> CareManager.Role? {
+        try connect()
+        var parameters = PostgresParameters()
+        parameters.add(RegistryEntity.careManager.rawValue)
+        parameters.add(careManager.description)
+        let result = try connection.run(Self.role, parameters, doing: "reading a care manager")
+        return result.text(0, 0).flatMap(CareManager.Role.init(rawValue:))
+    }
+
+    private func connect() throws(StoreFailure) {
+        connection.startCall()
+        guard !connection.isConnected else { return }
+        try connection.connect()
+        do {
+            try ServerCheck.run(&connection)
+        } catch {
+            connection.close()
+            throw error
+        }
+    }
+
+    private func change(
+        _ action: AlertAction, _ alert: AlertID, _ actor: AlertActor, _ note: String?, _ seen: Int32?,
+        _ instant: Instant
+    ) throws(StoreFailure) -> Result<Episode, AlertActionRefusal>? {
+        var parameters = PostgresParameters()
+        parameters.add((alert.high, alert.low))
+        guard
+            let episode = try EpisodeRow.episodes(
+                try connection.run(Self.lock, parameters, doing: "acting on an alert")
+            ).first
+        else { return nil }
+        parameters.addTexts(of: EpisodeEvent.Transition.allCases.filter(\.notifies)) { $0.rawValue }
+        let spoke = try connection.run(Self.spoke, parameters, doing: "acting on an alert").int32(0, 0)
+        let change: EpisodeChange
+        do throws(AlertActionRefusal) {
+            change = try episode.after(
+                action, by: actor, note: note, explanation: Self.explanation(action, actor, note, seen), seen: seen,
+                spoke: spoke ?? 0, at: instant)
+        } catch {
+            return .failure(error)
+        }
+        _ = try connection.run(EpisodeWriting.calls([change]), doing: "acting on an alert")
+        return .success(change.episode)
+    }
+
+    private static func explanation(
+        _ action: AlertAction, _ actor: AlertActor, _ note: String?, _ seen: Int32?
+    ) -> String {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.name("account")
+        writer.value(actor.account)
+        if let careManager = actor.careManager {
+            writer.name("on_behalf_of")
+            writer.value(careManager.description)
+        }
+        if let note {
+            writer.name("note")
+            writer.value(note)
+        }
+        if case .shelve(let end) = action {
+            writer.name("until")
+            writer.value(end)
+        }
+        if let seen {
+            writer.name("seen")
+            writer.value(Int(seen))
+        }
+        writer.endObject()
+        return writer.text
+    }
+}

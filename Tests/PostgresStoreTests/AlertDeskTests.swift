@@ -1,0 +1,80 @@
+import Alerting
+import Clinical
+import Ingestion
+import PostgresStore
+import TestSupport
+import Testing
+
+extension PostgresStoreSuite {
+    @Suite struct AlertDeskTests {
+        private let actor = AlertActor(account: "root", careManager: code("cm-01"))
+
+        private func database(_ severity: Severity = .red) throws -> TestDatabase {
+            let database = try TestDatabase()
+            var batch = CommitBatch()
+            let opened = episode(1, severity: severity)
+            batch.episodes = [EpisodeChange(episode: opened, isNew: true, events: [event(opened)])]
+            _ = try database.store().store([], batch)
+            return database
+        }
+
+        @Test func aLifeIsWrittenEventByEvent() throws {
+            let database = try database()
+            let desk = AlertDesk(database.configuration)
+            func act(_ action: AlertAction, _ note: String?, after hours: Int64) throws -> AlertState? {
+                try desk.act(
+                    action, on: episode(1).id, by: actor, note: note, seen: nil, at: morning + .hours(hours))?.get()
+                    .state
+            }
+            #expect(try act(.acknowledge, nil, after: 1) == .acknowledged)
+            #expect(
+                try database.query("SELECT acknowledged_by || ' ' || state FROM homeward.v_alert")
+                    == [["cm-01 acknowledged"]])
+            #expect(try act(.shelve(until: morning + .hours(3)), "visit at two", after: 2) == .shelved)
+            #expect(try act(.unshelve, nil, after: 3) == .acknowledged)
+            #expect(try act(.resolve, "rang her, inhaler used", after: 4) == .resolved)
+            #expect(
+                try database.query("SELECT resolved_by || ' ' || state FROM homeward.v_alert") == [["cm-01 resolved"]])
+            let events = try AlertReader(database.configuration).events(of: episode(1).id)
+            #expect(events.map(\.transition) == [.opened, .acknowledged, .shelved, .unshelved, .resolved])
+            #expect(events.last?.explanation.contains("rang her, inhaler used") == true)
+            #expect(events.last?.explanation.contains("\"account\": \"root\"") == true)
+        }
+
+        @Test func aRefusalChangesNothing() throws {
+            let database = try database()
+            let desk = AlertDesk(database.configuration)
+            let refused = try desk.act(
+                .resolve, on: episode(1).id, by: actor, note: nil, seen: nil, at: morning + .hours(1))
+            #expect(refused == .failure(.noteRequired))
+            #expect(try database.query("SELECT state FROM homeward.v_alert") == [["open"]])
+            #expect(try AlertReader(database.configuration).events(of: episode(1).id).count == 1)
+            // The desk works on after it.
+            let done = try desk.act(
+                .acknowledge, on: episode(1).id, by: actor, note: nil, seen: nil, at: morning + .hours(1))
+            #expect(try done?.get().state == .acknowledged)
+        }
+
+        @Test func whoSawLessIsRefused() throws {
+            let database = try database(.amber)
+            var batch = CommitBatch()
+            var worse = episode(1, severity: .red)
+            worse.revision = 2
+            var worsened = event(worse, .worsened)
+            worsened.revision = 2
+            batch.episodes = [EpisodeChange(episode: worse, isNew: false, events: [worsened])]
+            _ = try database.store().store([], batch)
+            let desk = AlertDesk(database.configuration)
+            let refused = try desk.act(
+                .acknowledge, on: episode(1).id, by: actor, note: nil, seen: 1, at: morning + .hours(1))
+            #expect(refused == .failure(.changedSince(seen: 1, now: 2)))
+        }
+
+        @Test func anAlertThatIsNotThereIsNoAlert() throws {
+            let desk = AlertDesk(try database().configuration)
+            #expect(
+                try desk.act(.acknowledge, on: episode(9).id, by: actor, note: nil, seen: nil, at: morning) == nil)
+            #expect(try desk.role(of: code("nobody")) == nil)
+        }
+    }
+}
