@@ -203,6 +203,9 @@ import Testing
             "anticoagulation", "inr-low", .inr, .one, target: 2.5...3.5,
             [(1.4, .red), (1.5, .amber), (1.9, .amber), (2.0, nil)]),
         Row(
+            "anticoagulation", "inr-low", .inr, .internationalNormalizedRatio, target: 2.5...3.5,
+            [(1.4, .red), (1.5, .amber), (1.9, .amber), (2.0, nil)]),
+        Row(
             "anticoagulation", "inr-high", .inr, nil, target: 2.5...3.5,
             [(4.0, nil), (4.1, .amber), (5.0, .amber), (5.1, .red)]),
     ]
@@ -298,6 +301,29 @@ import Testing
             readings: [Reading(index: 0, kind: .temperature, value: value, sentValue: value, sentUnit: .celsius)])
         let levels = judge(report, plan: plan).assessments.compactMap(\.level)
         #expect(levels == (isAmber ? [.amber] : []))
+    }
+
+    /// No band of a shipped pack is left out above, in none of the units that its kind takes.
+    @Test func everyBandHasItsRowInEachUnit() {
+        let rows =
+            Self.saturation + Self.adult + Self.copd + Self.heartFailure + Self.hypertension + Self.diabetes
+            + Self.measured + Self.anticoagulation
+        for pack in Self.library.packs {
+            // Codes have no unit: they stand under NEWS2 below.
+            for band in pack.bands where !band.kind.isCoded {
+                let rule = Band.rule(band.kind, band.side)
+                let severities = Set(band.limits.map(\.threshold.severity))
+                for unit in UCUMUnit.allCases where band.kind.takes(unit) {
+                    let steps = rows.filter {
+                        $0.pack == pack.code && $0.rule == rule && $0.unit == unit
+                            && $0.scale == band.applicability.news2Scale ?? $0.scale
+                    }.flatMap(\.steps)
+                    let levels = Set(steps.flatMap { [$0.alone, $0.again] }.compactMap(\.self))
+                    #expect(levels.isSuperset(of: severities), "\(pack.code) \(rule) in \(unit.code)")
+                    #expect(steps.contains { $0.again == nil }, "\(pack.code) \(rule) in \(unit.code)")
+                }
+            }
+        }
     }
 
     /// What a glucose meter can't measure any more is red at once, in every plan and either unit.
