@@ -151,8 +151,8 @@ run_python() {
     began=$(now)
     usage=$("$work/python/bin/python" deploy/benchmark/consumer.py "$broker_port" "$database_url" "$reports")
     python_seconds+=("$(since "$began")")
-    python_cpu+=("$(sed 's/.*"cpu": \([0-9.]*\).*/\1/' <<<"$usage")")
-    python_peak+=("$(sed 's/.*"peak_kib": \([0-9]*\).*/\1/' <<<"$usage" | awk '{ printf "%d", $1 / 1024 }')")
+    [[ $usage =~ \"cpu\":\ ([0-9.]+) ]] && python_cpu+=("${BASH_REMATCH[1]}")
+    [[ $usage =~ \"peak_kib\":\ ([0-9]+) ]] && python_peak+=("$((BASH_REMATCH[1] / 1024))")
 }
 
 # What the last publication queued for those who are not measured by it.

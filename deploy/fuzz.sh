@@ -8,13 +8,13 @@ build="$root/.build/fuzz"
 mkdir -p "$build/corpus" "$build/findings"
 cd "$build"
 
-options="-O -use-ld=lld -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address
-    -enable-upcoming-feature InternalImportsByDefault -enable-upcoming-feature MemberImportVisibility -I ."
+set -- -O -use-ld=lld -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address \
+    -enable-upcoming-feature InternalImportsByDefault -enable-upcoming-feature MemberImportVisibility -I .
 echo "building the fuzz target"
 for module in Clinical Formats; do
-    swiftc $options -emit-module -emit-object -module-name "$module" "$root/Sources/$module"/*.swift -o "$module.o"
+    swiftc "$@" -emit-module -emit-object -module-name "$module" "$root/Sources/$module"/*.swift -o "$module.o"
 done
-swiftc $options "$root"/Tests/Fuzz/*.swift Clinical.o Formats.o -o fuzz-formats
+swiftc "$@" "$root"/Tests/Fuzz/*.swift Clinical.o Formats.o -o fuzz-formats
 
 echo "fuzzing for $seconds s"
 # Into a file: the symbolizer that a finding starts would keep a pipe open.

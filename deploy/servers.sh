@@ -51,6 +51,7 @@ start_postgres() {
     as_postgres_server "$postgres_bin/postgres" -D "$work/postgres/data" -p "$database_port" -h 127.0.0.1 \
         -k "$work/postgres" >"$work/postgres.log" 2>&1 &
     started+=($!)
+    # shellcheck disable=SC2034  # read by whoever sources this
     database_url="postgresql://homeward@127.0.0.1:$database_port/homeward"
     await "$postgres_bin/pg_isready" -q -h 127.0.0.1 -p "$database_port"
     "$postgres_bin/createdb" -h 127.0.0.1 -p "$database_port" -U homeward homeward

@@ -68,6 +68,9 @@ public struct EpisodeLedger: Sendable {
         record(episode, key, worsens ? .worsened : speaksAgain ? .reopened : .joined, finding, isNew: false)
     }
 
+    /// 2.3 − 1.8 is a hair under 0.5 in binary: no reading has so many decimals, so that this decides nothing else.
+    private static let noise = 1e-9
+
     /// Clinical facts, section 4, "Nothing may delay or hide a red", 3: after a red is acknowledged, a red reading
     /// worse by the pack's step, or any red reading over 60 minutes later, notifies again.
     private func speaksInsideRed(_ before: Episode, _ finding: Finding, _ severity: Severity) -> Bool {
@@ -78,7 +81,7 @@ public struct EpisodeLedger: Sendable {
         guard let step = finding.step, let measure = finding.measure,
             let reference = before.worstAcknowledged ?? before.worst
         else { return false }
-        return measure - reference >= step
+        return measure - reference >= step - Self.noise
     }
 
     private mutating func clear(_ before: Episode, _ key: Key, _ finding: Finding) {

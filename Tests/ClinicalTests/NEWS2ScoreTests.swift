@@ -1,7 +1,9 @@
 import Clinical
 import Testing
 
-/// Royal College of Physicians, NEWS2 (2017), charts 1 and 4: every edge of every band with its score.
+/// Every edge of every band with its score. Reproduced from: Royal College of Physicians, National Early Warning Score
+/// (NEWS) 2: Standardising the assessment of acute-illness severity in the NHS, updated report of a working party,
+/// London 2017, charts 1 and 4; the College allows reuse with this acknowledgement.
 @Suite struct NEWS2ScoreTests {
     private static let edges: [(parameter: NEWS2Parameter, edges: [(Double, Int)])] = [
         (.respiratoryRate, [(8, 3), (9, 1), (11, 1), (12, 0), (20, 0), (21, 2), (24, 2), (25, 3)]),

@@ -14,14 +14,15 @@ import Testing
         var steps: [(value: Double, alone: Severity?, again: Severity?)]
         var scale = 1
         var oxygen: Double?
+        var target = 2.0...3.0
         var testDescription: String { "\(pack) \(rule) \(unit?.code ?? "code") scale \(scale)" }
 
         init(
             _ pack: String, _ rule: String, _ kind: Kind, _ unit: UCUMUnit?, scale: Int = 1, oxygen: Double? = nil,
-            _ steps: [(Double, Severity?)]
+            target: ClosedRange<Double> = 2...3, _ steps: [(Double, Severity?)]
         ) {
             (self.pack, self.rule, self.kind, self.unit) = (pack, rule, kind, unit)
-            (self.scale, self.oxygen) = (scale, oxygen)
+            (self.scale, self.oxygen, self.target) = (scale, oxygen, target)
             self.steps = steps.map { ($0.0, $0.1, $0.1) }
         }
 
@@ -81,6 +82,7 @@ import Testing
         Row("copd", "pulse-high", .pulse, .perMinute, [(110, nil), (111, .amber), (130, .amber), (131, .red)]),
         Row("copd", "pulse-high", .pulse, .beatsPerMinute, [(110, nil), (111, .amber), (130, .amber), (131, .red)]),
         Row("copd", "respiratory-rate-low", .respiratoryRate, .perMinute, [(8, .red), (9, nil)]),
+        Row("copd", "respiratory-rate-low", .respiratoryRate, .breathsPerMinute, [(8, .red), (9, nil)]),
         Row(
             "copd", "respiratory-rate-high", .respiratoryRate, .perMinute,
             [(20, nil), (21, .amber), (24, .amber), (25, .red)]),
@@ -129,7 +131,10 @@ import Testing
             ]),
         Row(
             "heart-failure", "pulse-high", .pulse, .beatsPerMinute,
-            twice: [(110, .amber, .amber), (111, .amber, .red), (131, .red, .red)]),
+            twice: [
+                (100, nil, nil), (101, .amber, .amber), (110, .amber, .amber), (111, .amber, .red),
+                (130, .amber, .red), (131, .red, .red),
+            ]),
     ]
 
     static let hypertension: [Row] = [
@@ -192,6 +197,17 @@ import Testing
             "anticoagulation", "inr-high", .inr, .internationalNormalizedRatio,
             [(3.5, nil), (3.6, .amber), (5.0, .amber), (5.1, .red)]),
         Row("anticoagulation", "inr-high", .inr, nil, [(3.5, nil), (3.6, .amber), (5.0, .amber), (5.1, .red)]),
+        Row("anticoagulation", "inr-high", .inr, .one, [(3.5, nil), (3.6, .amber), (5.0, .amber), (5.1, .red)]),
+        // With a target of 2 to 3 the amber below it coincides with the red; with 2.5 to 3.5 both are seen.
+        Row(
+            "anticoagulation", "inr-low", .inr, .one, target: 2.5...3.5,
+            [(1.4, .red), (1.5, .amber), (1.9, .amber), (2.0, nil)]),
+        Row(
+            "anticoagulation", "inr-low", .inr, .internationalNormalizedRatio, target: 2.5...3.5,
+            [(1.4, .red), (1.5, .amber), (1.9, .amber), (2.0, nil)]),
+        Row(
+            "anticoagulation", "inr-high", .inr, nil, target: 2.5...3.5,
+            [(4.0, nil), (4.1, .amber), (5.0, .amber), (5.1, .red)]),
     ]
 
     static let library = BuiltInPacks.library()
@@ -211,7 +227,8 @@ import Testing
 
     private func check(_ row: Row, _ library: PackLibrary) {
         let profile = PatientProfile(
-            news2Scale: row.scale, conditions: [row.pack], baselines: [.peakFlow: 400], inrTarget: 2...3)
+            news2Scale: row.scale, conditions: [row.pack], baselines: [.peakFlow: 400],
+            inrTarget: row.target)
         let plan = Plan(profile: profile, packs: library)
         #expect(plan.problems.isEmpty)
         for step in row.steps {
@@ -284,6 +301,48 @@ import Testing
             readings: [Reading(index: 0, kind: .temperature, value: value, sentValue: value, sentUnit: .celsius)])
         let levels = judge(report, plan: plan).assessments.compactMap(\.level)
         #expect(levels == (isAmber ? [.amber] : []))
+    }
+
+    /// No band of a shipped pack is left out above, in none of the units that its kind takes.
+    @Test func everyBandHasItsRowInEachUnit() {
+        let rows =
+            Self.saturation + Self.adult + Self.copd + Self.heartFailure + Self.hypertension + Self.diabetes
+            + Self.measured + Self.anticoagulation
+        for pack in Self.library.packs {
+            // Codes have no unit: they stand under NEWS2 below.
+            for band in pack.bands where !band.kind.isCoded {
+                let rule = Band.rule(band.kind, band.side)
+                let severities = Set(band.limits.map(\.threshold.severity))
+                for unit in UCUMUnit.allCases where band.kind.takes(unit) {
+                    let steps = rows.filter {
+                        $0.pack == pack.code && $0.rule == rule && $0.unit == unit
+                            && $0.scale == band.applicability.news2Scale ?? $0.scale
+                    }.flatMap(\.steps)
+                    let levels = Set(steps.flatMap { [$0.alone, $0.again] }.compactMap(\.self))
+                    #expect(levels.isSuperset(of: severities), "\(pack.code) \(rule) in \(unit.code)")
+                    #expect(steps.contains { $0.again == nil }, "\(pack.code) \(rule) in \(unit.code)")
+                }
+            }
+        }
+    }
+
+    /// What a glucose meter can't measure any more is red at once, in every plan and either unit.
+    @Test(arguments: library.packs.map(\.code)) func aMetersLOAndHIAreRedAtOnce(pack: String) {
+        let plan = Plan(
+            profile: PatientProfile(conditions: [pack], baselines: [.peakFlow: 400], inrTarget: 2...3),
+            packs: Self.library)
+        let taken = Instant(microseconds: 1_795_421_700_000_000)
+        let beyond: [(ReadingFlags, Double, UCUMUnit)] = [
+            (.outOfRangeLow, 1.1, .millimolesPerLitre), (.outOfRangeLow, 20, .milligramsPerDecilitre),
+            (.outOfRangeHigh, 33.3, .millimolesPerLitre), (.outOfRangeHigh, 600, .milligramsPerDecilitre),
+        ]
+        for (flag, value, unit) in beyond {
+            let reading = Reading(
+                index: 0, kind: .glucose, value: Kind.glucose.canonical(value, sentIn: unit) ?? value,
+                sentValue: value, sentUnit: unit, flags: flag)
+            let reds = immediateReds(in: [reading], at: taken, plan: plan).map(\.rule)
+            #expect(reds == [flag == .outOfRangeLow ? "glucose-low" : "glucose-high"], "\(value)")
+        }
     }
 
     /// The marks ‡ of the clinical facts: exactly these shipped reds are immediate.

@@ -40,10 +40,48 @@ import Testing
         #expect(weighed(weights.map { (hours: $0.0, value: $0.1) }) == expected)
     }
 
-    @Test func weightGainInPoundsIsWeighedInKilograms() {
-        // 176.4 lb is 80.01 kg; 180.8 is 82.01, 180.7 is 81.96.
-        #expect(weighed([(0, 176.4), (40, 180.8)], unit: .pound) == nil)
-        #expect(weighed([(0, 176.4), (72, 180.9)], unit: .pound) == .amber)
+    /// Gain in the unit after so many hours, one step inside and one outside: 1.4 kg is 3.0865 lb and 0.22046 st, 2 kg
+    /// is 4.409 lb and 0.31494 st, 2.3 kg is 5.071 lb and 0.36219 st, 3 kg is 6.614 lb and 0.47242 st.
+    @Test(
+        arguments: [
+            (UCUMUnit.gram, 80_000, 24, [(1399, nil), (1400, .amber)]),
+            (.gram, 80_000, 72, [(1999, nil), (2000, .amber), (2999, .amber), (3000, .red)]),
+            (.gram, 80_000, 168, [(2299, nil), (2300, .amber)]),
+            (.pound, 176, 24, [(3.0, nil), (3.1, .amber)]),
+            (.pound, 176, 72, [(4.4, nil), (4.5, .amber), (6.6, .amber), (6.7, .red)]),
+            (.pound, 176, 168, [(5.0, nil), (5.1, .amber)]),
+            (.stone, 12.5, 24, [(0.22, nil), (0.23, .amber)]),
+            (.stone, 12.5, 72, [(0.31, nil), (0.32, .amber), (0.47, .amber), (0.48, .red)]),
+            (.stone, 12.5, 168, [(0.36, nil), (0.37, .amber)]),
+        ] as [(UCUMUnit, Double, Int64, [(Double, Severity?)])])
+    func weightGainInEachUnit(unit: UCUMUnit, from: Double, hours: Int64, steps: [(Double, Severity?)]) {
+        for (gain, expected) in steps {
+            #expect(weighed([(0, from), (hours, from + gain)], unit: unit) == expected, "\(gain)")
+        }
+    }
+
+    @Test(
+        arguments: [
+            (UCUMUnit.gram, 80_000, [(1999, nil), (2000, .amber)]), (.pound, 176, [(4.4, nil), (4.5, .amber)]),
+            (.stone, 12.5, [(0.31, nil), (0.32, .amber)]),
+        ] as [(UCUMUnit, Double, [(Double, Severity?)])])
+    func weightLossInEachUnit(unit: UCUMUnit, from: Double, steps: [(Double, Severity?)]) {
+        for (loss, expected) in steps {
+            #expect(
+                weighed([(0, from), (72, from - loss)], unit: unit, rule: "weight-loss") == expected, "\(loss)")
+        }
+    }
+
+    /// 80 kg, 2 over the dry weight, is 176.37 lb and 12.598 st.
+    @Test(
+        arguments: [
+            (UCUMUnit.gram, [(79_999, nil), (80_000, .amber)]), (.pound, [(176.3, nil), (176.4, .amber)]),
+            (.stone, [(12.59, nil), (12.60, .amber)]),
+        ] as [(UCUMUnit, [(Double, Severity?)])])
+    func overTheDryWeightInEachUnit(unit: UCUMUnit, steps: [(Double, Severity?)]) {
+        for (weight, expected) in steps {
+            #expect(weighed([(0, weight)], unit: unit, dryWeight: 78) == expected, "\(weight)")
+        }
     }
 
     @Test(arguments: [(80.0, Severity.amber), (79.9, nil)] as [(Double, Severity?)])
@@ -177,14 +215,17 @@ import Testing
 
     /// Twice two readings a day; the first day is high and does not count.
     private func week(
-        systolic: Double, diastolic: Double, days: Int64 = 7, born: Int = 1960, step: Int64 = 1
+        systolic: Double, diastolic: Double, days: Int64 = 7, born: Int = 1960, step: Int64 = 1,
+        unit: UCUMUnit = .millimetresOfMercury
     ) -> Verdict {
         var diary = Diary(["hypertension"]) { $0.born = CalendarDate(year: born, month: 1, day: 1) }
         var last = Verdict()
         for day in 0..<days {
             for (place, hour) in [0, 0, 11, 11].enumerated() {
-                let high = day == 0 ? 160.0 : systolic
-                let pair = [Diary.reading(.systolic, high), Diary.reading(.diastolic, diastolic, index: 1)]
+                let high = day == 0 ? (unit == .kilopascal ? 21.3 : 160) : systolic
+                let pair = [
+                    Diary.reading(.systolic, high, unit), Diary.reading(.diastolic, diastolic, unit, index: 1),
+                ]
                 let at = monday + .days(day * step) + .hours(Int64(hour)) + .minutes(Int64(place))
                 last = diary.take(Diary.Entry(id: "r\(day)-\(place)", takenAt: at, readings: pair))
             }
@@ -199,6 +240,17 @@ import Testing
         ] as [(Double, Double, Int, Severity?)])
     func homeMean(systolic: Double, diastolic: Double, born: Int, expected: Severity?) {
         #expect(week(systolic: systolic, diastolic: diastolic, born: born).level("home-mean") == expected)
+    }
+
+    /// 135 mmHg is 18.0 kPa less a hair, 145 is 19.33 and 85 is 11.33.
+    @Test(
+        arguments: [
+            (17.9, 11.3, 1960, nil), (18.0, 11.3, 1960, .amber), (17.9, 11.4, 1960, .amber), (19.3, 11.3, 1940, nil),
+            (19.4, 11.3, 1940, .amber), (19.3, 11.4, 1940, .amber),
+        ] as [(Double, Double, Int, Severity?)])
+    func homeMeanInKilopascal(systolic: Double, diastolic: Double, born: Int, expected: Severity?) {
+        let verdict = week(systolic: systolic, diastolic: diastolic, born: born, unit: .kilopascal)
+        #expect(verdict.level("home-mean") == expected)
     }
 
     @Test func homeMeanWantsEnoughReadings() throws {
@@ -263,17 +315,19 @@ import Testing
     // MARK: - Diabetes
 
     @Test func highGlucoseWithKetones() {
-        func judged(_ glucose: Double, _ ketones: Double, minutes: Int64 = 0) -> Severity? {
+        func judged(_ glucose: Double, _ ketones: Double, minutes: Int64 = 0, unit: UCUMUnit? = nil) -> Severity? {
             var diary = Diary(["diabetes"])
             diary.take(
                 Diary.Entry(
                     id: "a", takenAt: monday - .minutes(minutes), readings: [Diary.reading(.ketones, ketones)]))
-            return diary.take(Diary.Entry(id: "b", takenAt: monday, readings: [Diary.reading(.glucose, glucose)]))
+            return diary.take(Diary.Entry(id: "b", takenAt: monday, readings: [Diary.reading(.glucose, glucose, unit)]))
                 .level("glucose-high")
         }
         #expect(judged(14, 1.6) == .red)
         #expect(judged(14, 1.5) == nil)
         #expect(judged(13.9, 1.6) == nil)
+        #expect(judged(251, 1.6, unit: .milligramsPerDecilitre) == .red)
+        #expect(judged(250, 1.6, unit: .milligramsPerDecilitre) == nil)
         #expect(judged(14, 1.6, minutes: 241) == nil)
     }
 

@@ -4,31 +4,6 @@ import Testing
 
 @testable import Documents
 
-/// Packs enough to be referred to: `adult` with SpO2 limits, and empty condition packs.
-let testPacks = PackLibrary([
-    ProtocolPack(
-        code: "adult", title: "Everybody", contentHash: "",
-        bands: [
-            Band(
-                kind: .spo2, side: .low, applicability: Applicability(news2Scale: 1),
-                limits: [
-                    BandLimit(
-                        threshold: Threshold(
-                            severity: .red, limit: Limit(value: 92, inclusive: true), immediate: true),
-                        source: "test"),
-                    BandLimit(
-                        threshold: Threshold(severity: .amber, limit: Limit(value: 94, inclusive: true)),
-                        source: "test"),
-                ])
-        ]),
-    ProtocolPack(code: "copd", title: "COPD", contentHash: "", bands: []),
-    ProtocolPack(code: "heart-failure", title: "Heart failure", contentHash: "", bands: []),
-])
-
-func build(_ yaml: String) throws -> RegistryBuilder.Outcome {
-    RegistryBuilder(packs: testPacks).build(try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml"))
-}
-
 @Suite struct RegistryBuilderTests {
     /// The contract's own example, word for word.
     static let example = """
@@ -278,119 +253,17 @@ func build(_ yaml: String) throws -> RegistryBuilder.Outcome {
         ),
     ]
 
-    /// Entries that the database has already, so that the wrong one stands alone in its file.
-    static let stored = [
-        RegistryEntry(key: RegistryKey(entity: .site, code: "north"), fields: ["name": .string("North")]),
-        RegistryEntry(key: RegistryKey(entity: .site, code: "south"), fields: ["name": .string("South")]),
-        RegistryEntry(
-            key: RegistryKey(entity: .careManager, code: "cm-01"),
-            fields: ["site": .string("north"), "email": .string("a@example.org"), "role": .string("team-lead")]),
-        RegistryEntry(key: RegistryKey(entity: .patient, code: "P0001"), fields: ["site": .string("north")]),
-        RegistryEntry(key: RegistryKey(entity: .patient, code: "P0002"), fields: ["site": .string("north")]),
-    ]
-
     @Test(arguments: wrong)
     func oneProblemAtItsLine(yaml: String, problem: String) throws {
         let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")
-        let outcome = RegistryBuilder(packs: testPacks).build(Self.stored + entries)
+        let outcome = RegistryBuilder(packs: testPacks).build(storedEntries + entries)
         #expect(outcome.problems.map(\.description) == [problem])
-    }
-
-    /// A patient's `limits` of one line, and the problem that it makes.
-    @Test(arguments: [
-        (
-            "{ kind: spo2, red_below: 89, amber_below: 88 }",
-            "limits: inverted: red below must not be above amber below"
-        ),
-        (
-            "{ kind: systolic, red_above: 160, amber_above: 170 }",
-            "limits: inverted: red above must not be below amber above"
-        ),
-        (
-            "{ kind: pulse, amber_below: 100, amber_above: 90 }",
-            "limits: inverted: a limit below lies above a limit above"
-        ),
-        (
-            "{ kind: spo2, red_below: 85, red_at_or_below: 85 }",
-            "limits.red_at_or_below: stands beside red_below: only one of them can hold"
-        ),
-        ("{ kind: glucose, red_below: 70 }", "limits.red_below: glucose is 0.6 to 55.5 mmol/L, never 70"),
-        ("{ kind: glucose, red_below: 70, unit: kg }", "limits.unit: glucose is not in kg"),
-        (
-            "{ kind: glucose, red_below: 70, unit: mgdl }",
-            "limits.unit: expected a UCUM unit such as mm[Hg], mmol/L or mg/dL, found \"mgdl\""
-        ),
-        ("{ kind: spo2 }", "limits: names no limit"),
-        ("{ kind: spo2, red: off }", "limits.red: off needs by, reason and until"),
-        ("{ kind: spo2, red: off, by: cm-01, reason: end of life }", "limits.red: off needs by, reason and until"),
-        ("{ kind: spo2, red: false, red_below: 80 }", "limits.red: expected off, found false"),
-        (
-            "{ kind: spo2, red: off, by: cm-01, reason: x, until: 2026-12-01, red_below: 80 }",
-            "limits.red: is off here, but the same limit names a red"
-        ),
-        ("{ kind: spo2, red_below: 80, until: 2026-12-01 }", "limits.until: belongs to red: off"),
-        ("{ kind: consciousness, red_above: 1 }", "limits.kind: consciousness has no limits: it is a code"),
-        ("{ kind: spo2, red_below: 0x55 }", "limits.red_below: expected a number, found \"0x55\""),
-        (
-            "{ kind: spo2, red_bellow: 85 }",
-            "limits: names no limit|unknown key \"limits.red_bellow\"; the nearest known key is \"red_below\""
-        ),
-        ("{ kind: spo2, red_below: 85 }, { kind: spo2, amber_below: 88 }", "limits: spo2 has this side twice"),
-        // Against the pack's amber of 94: the own red replaces the low side whole, so nothing is inverted.
-        ("{ kind: spo2, red_below: 95 }", ""),
-        ("{ kind: spo2, red: off, by: cm-01, reason: end of life, until: 2026-12-01 }", ""),
-        ("{ kind: spo2, red_below: 85 }, { kind: spo2, amber_above: 99 }", ""),
-    ])
-    func limits(list: String, problem: String) throws {
-        let yaml = "patients:\n  - code: Q\n    site: north\n    limits: [ \(list) ]\n"
-        let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")
-        let outcome = RegistryBuilder(packs: testPacks).build(Self.stored + entries)
-        let expected = problem.isEmpty ? [] : problem.split(separator: "|").map { "r.yaml:4: \($0)" }
-        #expect(outcome.problems.map(\.description) == expected)
-    }
-
-    @Test func anOwnLimitIsCheckedAgainstThePacksOtherSide() throws {
-        let yaml = "patients:\n  - code: Q\n    site: north\n    limits:\n      - { kind: spo2, amber_above: 80 }\n"
-        let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")
-        let outcome = RegistryBuilder(packs: testPacks).build(Self.stored + entries)
-        #expect(outcome.problems.count == 1)
-        let problem = try #require(outcome.problems.first)
-        #expect(problem.line == 4 || problem.line == 5)
-        #expect(problem.message.contains("the limits of spo2 are inverted"))
-    }
-
-    @Test(arguments: [
-        ("red_below: 54, amber_below: 70, unit: mg/dL", 3.0, 54.0, 3.9, 70.0),
-        ("red_below: 3.0, amber_below: 3.9", 3.0, 54.0, 3.9, 70.0),
-        ("red_at_or_below: 4.0, amber_below: 5.0, unit: mmol/L", 4.0, 72.0, 5.0, 90.0),
-    ])
-    func aGlucoseLimitIsAPair(limit: String, red: Double, redPair: Double, amber: Double, amberPair: Double) throws {
-        let yaml = "patients: [ { code: Q, site: north, limits: [ { kind: glucose, \(limit) } ] } ]"
-        let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")
-        let outcome = RegistryBuilder(packs: testPacks).build(Self.stored + entries)
-        #expect(outcome.problems == [])
-        let code = try #require(Identifier("Q"))
-        let low = try #require(outcome.registry.patients[code]?.profile.limits.first?.low)
-        #expect(low.map(\.limit.value) == [red, amber])
-        #expect(low.map(\.limit.milligramsPerDecilitre) == [redPair, amberPair])
-        #expect(low.map(\.limit.inclusive) == [limit.contains("at_or"), false])
-    }
-
-    @Test func otherUnitsOfALimitAreConverted() throws {
-        let yaml =
-            "patients: [ { code: Q, site: north, limits: [ { kind: weight, amber_above: 200, unit: '[lb_av]' } ] } ]"
-        let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")
-        let outcome = RegistryBuilder(packs: testPacks).build(Self.stored + entries)
-        #expect(outcome.problems == [])
-        let code = try #require(Identifier("Q"))
-        let high = outcome.registry.patients[code]?.profile.limits.first?.high
-        #expect(high?.first?.limit.value == 200 * 0.45359237)
     }
 
     @Test func aProblemOfAStoredEntryHasTheEntrysName() {
         let bad = RegistryEntry(
             key: RegistryKey(entity: .patient, code: "Q"), fields: ["site": .string("west"), "risk": .number(1)])
-        let outcome = RegistryBuilder(packs: testPacks).build(Self.stored + [bad])
+        let outcome = RegistryBuilder(packs: testPacks).build(storedEntries + [bad])
         #expect(
             outcome.problems.map(\.description) == [
                 "patient Q: site: there is no site west; the nearest is north",
@@ -402,46 +275,10 @@ func build(_ yaml: String) throws -> RegistryBuilder.Outcome {
         let entries = try RegistryFile.parse(
             Array("patients: [ { code: P0001, key_worker: } ]".utf8), file: "r.yaml")
         let merged = entries.map { $0.merged(over: ["site": .string("north"), "key_worker": .string("cm-01")]) }
-        let outcome = RegistryBuilder(packs: testPacks).build(Self.stored.filter { $0.key != merged[0].key } + merged)
+        let outcome = RegistryBuilder(packs: testPacks).build(storedEntries.filter { $0.key != merged[0].key } + merged)
         #expect(outcome.problems == [])
         let code = try #require(Identifier("P0001"))
         #expect(outcome.registry.patients[code] != nil)
         #expect(outcome.registry.patients[code]?.keyWorker == nil)
-    }
-
-    @Test(arguments: [
-        ("care_managers: [ { code: c, site: a } ]\npatients: [ { code: Q, site: a, key_worker: c } ]", true),
-        (
-            "care_managers: [ { code: c, site: a, mobile: \"+447700900123\" } ]\n"
-                + "patients: [ { code: Q, site: a, key_worker: c } ]", false
-        ),
-        ("care_managers: [ { code: c, site: a, email: a@b.org } ]\npatients: [ { code: Q, site: a } ]", true),
-        (
-            "care_managers: [ { code: c, site: a, email: a@b.org, role: team-lead } ]\n"
-                + "patients: [ { code: Q, site: a } ]", false
-        ),
-        (
-            "care_managers: [ { code: c, site: b, email: a@b.org, role: team-lead } ]\n"
-                + "patients: [ { code: Q, site: a } ]", true
-        ),
-        // Told in hours only: the rest of the day falls back on the standard chain, which reaches nobody.
-        (
-            "care_managers: [ { code: c, site: a, email: a@b.org } ]\npatients: [ { code: Q, site: a } ]\n"
-                + "escalation:\n"
-                + "  - { site: a, class: clinical, severity: red, when: in-hours, steps: [ { to: c, after: 0m } ] }\n"
-                + "  - { site: a, class: clinical, severity: amber, steps: [ { to: c, after: 0m } ] }", true
-        ),
-        (
-            "care_managers: [ { code: c, site: a, email: a@b.org } ]\npatients: [ { code: Q, site: a } ]\n"
-                + "escalation:\n"
-                + "  - { site: a, class: clinical, severity: red, steps: [ { to: c, after: 0m } ] }\n"
-                + "  - { site: a, class: clinical, severity: amber, steps: [ { to: c, after: 0m } ] }", false
-        ),
-    ])
-    func aChainThatReachesNobody(yaml: String, isUncovered: Bool) throws {
-        let outcome = try build("sites: [ { code: a, name: A }, { code: b, name: B } ]\n" + yaml)
-        #expect(outcome.problems == [])
-        #expect(outcome.uncovered.map(\.patient.description) == (isUncovered ? ["Q"] : []))
-        #expect(outcome.uncovered.allSatisfy { $0.problem.file == "r.yaml" && $0.problem.line != nil })
     }
 }

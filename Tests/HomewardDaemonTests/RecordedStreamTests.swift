@@ -100,6 +100,23 @@ import Testing
         #expect(raised.map(\.words) == expected)
     }
 
+    /// The trap of units: converted they would lie below 3.9 and 3.0 mmol/L, and alarm one level too high.
+    @Test(
+        arguments: [
+            (71, "mg/dL", []), (70, "mg/dL", []), (69, "mg/dL", ["glucose-low amber"]),
+            (55, "mg/dL", ["glucose-low amber"]), (54, "mg/dL", ["glucose-low amber"]),
+            (53, "mg/dL", ["glucose-low red"]), (3.9, "mmol/L", []), (3.8, "mmol/L", ["glucose-low amber"]),
+            (3.0, "mmol/L", ["glucose-low amber"]), (2.9, "mmol/L", ["glucose-low red"]),
+        ] as [(Double, String, [String])])
+    func `70 mg per dL and 54 mg per dL alarm at the right level`(value: Double, unit: String, expected: [String])
+        throws
+    {
+        let reading = #"{"kind":"glucose","value":\#(value),"unit":"\#(unit)"}"#
+        let at = try instant("2026-11-23T08:15:30Z")
+        let raised = try replay([("001", at, reading)], conditions: ["diabetes"])
+        #expect(raised.map(\.words) == expected.map { "2026-11-23T08:15:30Z 001 \($0)" })
+    }
+
     /// In pounds it is the same as in kilograms.
     @Test(arguments: [("WeightKg", "kg"), ("WeightPounds", "[lb_av]")]) func weights(column: String, unit: String)
         throws

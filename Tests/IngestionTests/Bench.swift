@@ -3,13 +3,14 @@ import Clinical
 import Formats
 import Registry
 import RingBuffer
+import TestSupport
 
 @testable import Ingestion
 
 /// A small ward on the bench: one decode stage, one processor, a store in memory. Packs are the test's own.
 struct Bench {
-    static let now = Instant(microseconds: 1_795_421_732_000_000)
-    static let north = Identifier("north")!
+    static let now = SmallWard.now
+    static let north = SmallWard.north
     static let patient = Identifier("P0001")!
     static let device = Identifier("dev-0001")!
 
@@ -17,47 +18,11 @@ struct Bench {
     var processor = BatchProcessor(packs: Bench.packs)
     let store = MemoryStore(registry: Bench.registry(), keepsRows: true)
 
-    static let packs = PackLibrary([
-        ProtocolPack(
-            code: "adult", title: "Test adult", contentHash: "00",
-            bands: [
-                Band(
-                    kind: .spo2, side: .low,
-                    limits: [
-                        BandLimit(
-                            threshold: Threshold(
-                                severity: .red, limit: Limit(value: 92, inclusive: true), immediate: true),
-                            source: "test"),
-                        BandLimit(
-                            threshold: Threshold(severity: .amber, limit: Limit(value: 94, inclusive: true)),
-                            source: "test"),
-                    ], worseBy: 2),
-                Band(
-                    kind: .systolic, side: .high,
-                    limits: [
-                        BandLimit(
-                            threshold: Threshold(
-                                severity: .red, limit: Limit(value: 170, inclusive: false), occurrences: 2),
-                            source: "test")
-                    ]),
-            ])
-    ])
+    static let packs = SmallWard.packs
 
     static func registry(version: Int64 = 1) -> Registry {
-        Registry(
-            version: version, sites: [north: Site(code: north, name: "North")],
-            careManagers: [
-                Identifier("cm-01")!: CareManager(
-                    code: Identifier("cm-01")!, site: north, webhook: "http://127.0.0.1:1/hook")
-            ],
-            patients: [patient: Patient(code: patient, site: north, keyWorker: Identifier("cm-01"))],
-            devices: [
-                device: Device(
-                    code: device, site: north,
-                    pairings: [
-                        Pairing(patient: patient, from: now - .days(20), until: now + .days(20))
-                    ])
-            ])
+        SmallWard.registry(
+            version: version, readers: [("P0001", "dev-0001")], hasLead: false, pairedUntil: now + .days(20))
     }
 
     static func message(

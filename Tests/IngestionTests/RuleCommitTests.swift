@@ -2,6 +2,7 @@ import Alerting
 import Clinical
 import Formats
 import Registry
+import TestSupport
 import Testing
 
 @testable import Ingestion
@@ -226,20 +227,5 @@ import Testing
         let oneByOne = try episodes { 1 }
         let batches = try episodes { Int.random(in: 1...15, using: &random) }
         #expect(oneByOne == batches && !oneByOne.isEmpty, "seed \(seed)")
-    }
-}
-
-/// Seeded, so that a failure can be repeated from the seed that its message shows.
-private struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

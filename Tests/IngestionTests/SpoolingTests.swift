@@ -141,7 +141,7 @@ import Testing
         line.control.unsent.stall()
         #expect(eventually { line.standby.toldAgain.withLock { $0.map(\.job.episode.rule) } == ["spo2-low"] })
         let told = line.standby.toldAgain.withLock { $0.map(\.job) }
-        #expect(told.map(\.address) == ["http://127.0.0.1:1/hook"])
+        #expect(told.map(\.address) == ["http://127.0.0.1:1/worker"])
         line.end()
         #expect(told.map(\.entry.key) == line.memory.rows.outbox.map(\.key), "the same message, by the same key")
     }

@@ -1,6 +1,7 @@
 import Alerting
 import Clinical
 import Registry
+import TestSupport
 import Testing
 
 @testable import Ingestion
@@ -84,7 +85,7 @@ private final class Run {
     var doubled: Set<String> = []
 
     init(seed: UInt64) throws {
-        generator = SplitMix64(state: seed)
+        generator = SplitMix64(seed: seed)
         scratch = try Scratch()
         store = MemoryStore(registry: Ward.registry(devices: 3), keepsRows: true)
         failing = FailingStore(store)

@@ -3,6 +3,7 @@ import Clinical
 import Documents
 import Formats
 import Registry
+import TestSupport
 import Testing
 
 @testable import Ingestion
@@ -49,7 +50,7 @@ import Testing
 
     /// A patient's next ten days: some of it late, some of it far out.
     private static func diary(seed: UInt64) -> [Message] {
-        var random = SplitMix64(state: seed)
+        var random = SplitMix64(seed: seed)
         var weight = 80.0
         return (0..<140).map { place in
             let receivedAt = Ward.now + .minutes(Int64(place) * 103)

@@ -2,6 +2,7 @@ import Alerting
 import Clinical
 import Foundation
 import Registry
+import TestSupport
 
 @testable import Ingestion
 @testable import Outage
@@ -27,67 +28,15 @@ final class Scratch {
     }
 }
 
-/// Same numbers for the same seed.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
-    }
-}
-
 /// A small ward: two patients, a key worker and a team lead.
 enum Ward {
-    static let now = Instant(microseconds: 1_795_421_732_000_000)
-    static let north = Identifier("north")!
+    static let now = SmallWard.now
+    static let north = SmallWard.north
 
-    static let packs = PackLibrary([
-        ProtocolPack(
-            code: "adult", title: "Test adult", contentHash: "00",
-            bands: [
-                Band(
-                    kind: .spo2, side: .low,
-                    limits: [
-                        BandLimit(
-                            threshold: Threshold(
-                                severity: .red, limit: Limit(value: 92, inclusive: true), immediate: true),
-                            source: "test"),
-                        BandLimit(
-                            threshold: Threshold(severity: .amber, limit: Limit(value: 94, inclusive: true)),
-                            source: "test"),
-                    ], worseBy: 2),
-                Band(
-                    kind: .systolic, side: .high,
-                    limits: [
-                        BandLimit(
-                            threshold: Threshold(
-                                severity: .red, limit: Limit(value: 170, inclusive: false), occurrences: 2,
-                                within: .hours(24)),
-                            source: "test")
-                    ]),
-            ])
-    ])
+    static let packs = SmallWard.packs
 
     static func registry(version: Int64 = 1, devices: Int = 2) -> Registry {
-        let worker = CareManager(code: Identifier("cm-01")!, site: north, webhook: "http://127.0.0.1:1/worker")
-        let lead = CareManager(
-            code: Identifier("lead")!, site: north, webhook: "http://127.0.0.1:1/lead", role: .teamLead)
-        var registry = Registry(
-            version: version, sites: [north: Site(code: north, name: "North")],
-            careManagers: [worker.code: worker, lead.code: lead])
-        for number in 0..<devices {
-            let patient = Patient(code: Identifier("P\(number)")!, site: north, keyWorker: worker.code)
-            let device = Device(
-                code: Identifier("dev-\(number)")!, site: north,
-                pairings: [Pairing(patient: patient.code, from: now - .days(20))])
-            registry.patients[patient.code] = patient
-            registry.devices[device.code] = device
-        }
-        return registry
+        SmallWard.registry(version: version, readers: (0..<devices).map { ("P\($0)", "dev-\($0)") })
     }
 
     static func message(

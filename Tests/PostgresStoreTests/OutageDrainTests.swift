@@ -12,36 +12,8 @@ import Testing
 extension PostgresStoreSuite {
     /// Judged in memory and told, then drained into the database.
     @Suite struct OutageDrainTests {
-        private static let packs = PackLibrary([
-            ProtocolPack(
-                code: "adult", title: "Test adult", contentHash: "00",
-                bands: [
-                    Band(
-                        kind: .spo2, side: .low,
-                        limits: [
-                            BandLimit(
-                                threshold: Threshold(
-                                    severity: .red, limit: Limit(value: 92, inclusive: true), immediate: true),
-                                source: "test"),
-                            BandLimit(
-                                threshold: Threshold(severity: .amber, limit: Limit(value: 94, inclusive: true)),
-                                source: "test"),
-                        ])
-                ])
-        ])
-
         private static func registry(_ version: Int64) -> Registry {
-            let worker = CareManager(code: code("cm-01"), site: code("north"), webhook: "http://127.0.0.1:1/worker")
-            let lead = CareManager(
-                code: code("lead"), site: code("north"), webhook: "http://127.0.0.1:1/lead", role: .teamLead)
-            let patient = Patient(code: code("P0001"), site: code("north"), keyWorker: worker.code)
-            let device = Device(
-                code: code("dev-0001"), site: code("north"),
-                pairings: [Pairing(patient: patient.code, from: longAgo)])
-            return Registry(
-                version: version, sites: [code("north"): Site(code: code("north"), name: "North")],
-                careManagers: [worker.code: worker, lead.code: lead], patients: [patient.code: patient],
-                devices: [device.code: device])
+            SmallWard.registry(version: version, readers: [("P0001", "dev-0001")])
         }
 
         private func commit(
@@ -80,7 +52,7 @@ extension PostgresStoreSuite {
         func aRedOfAnOutageIsRecordedOnceAsItWasSent(hasOlder: Bool) throws {
             let database = try TestDatabase()
             let store = PostgresCommitStore(database.configuration) { _, version in Self.registry(version) }
-            var processor = BatchProcessor(packs: Self.packs)
+            var processor = BatchProcessor(packs: SmallWard.packs)
             if hasOlder { _ = try commit("older", 93, &processor, store) }
 
             let directory = FileManager.default.temporaryDirectory.appending(path: "drain-\(UUID().uuidString)")
@@ -89,7 +61,7 @@ extension PostgresStoreSuite {
             let deliveries = try OutageDeliveries(directory: directory.path)
             let memory = OutageStore()
             memory.use(Self.registry(0))
-            var inOutage = BatchProcessor(packs: Self.packs)
+            var inOutage = BatchProcessor(packs: SmallWard.packs)
             let reds = try commit("red", 90, &inOutage, memory).notifying
             try deliveries.add(Route(registry: Self.registry(0)).outageNotices(for: reds))
             for job in deliveries.claim(limit: 9, lease: .minutes(1)) where job.entry.recipient == code("cm-01") {
