@@ -3,7 +3,8 @@ import Foundation
 /// The limits that hold for one patient, or for every patient with the same profile: packs and own limits resolved by
 /// precedence, once.
 ///
-/// Per kind and side: the patient's own limit replaces the side that it names. Else the condition packs' bands replace
+/// Per kind and side: the patient's own limit replaces the side that it names; where it names no red, the packs' reds
+/// stand. Else the condition packs' bands replace
 /// `adult`'s; of two condition packs the more severe result wins. SpO2 follows `news2Scale` alone: condition packs
 /// have no say in it. `red: off` turns a kind's reds into ambers until that day is over. The site's choice of the
 /// amber limit for low glucose stands in for the packs'.
@@ -221,6 +222,15 @@ struct ResolvedBand: Sendable {
         self.worseBy = worseBy
         self.pack = pack
         self.packHash = packHash
+    }
+
+    /// Nil where it has none.
+    var onlyReds: ResolvedBand? {
+        let reds = thresholds.filter { $0.threshold.severity == .red }
+        if reds.isEmpty { return nil }
+        return ResolvedBand(
+            thresholds: reds, applicability: applicability, clearMargin: clearMargin, worseBy: worseBy, pack: pack,
+            packHash: packHash)
     }
 
     /// Inside every limit by the margin.
