@@ -22,6 +22,8 @@ public final class Plan: Sendable {
 
     /// 1 or 2, as the registry says.
     public let news2Scale: Int
+    /// Who chose scale 2; nil for scale 1, and where the registry doesn't say.
+    public let news2ScaleBy: String?
     /// How far before a report its missing parameters may lie.
     public let news2Window: Interval
 
@@ -43,6 +45,7 @@ public final class Plan: Sendable {
         timeZone = profile.timeZone
         zone = TimeZone(identifier: profile.timeZone) ?? .gmt
         news2Scale = profile.news2Scale
+        news2ScaleBy = profile.news2Scale == 1 ? nil : profile.news2ScaleBy
         news2Window = packs[PackLibrary.everybody]?.news2Window ?? ProtocolPack.usualNEWS2Window
         problems = compiler.problems
         lacking = compiler.lacking
@@ -144,6 +147,7 @@ public struct Plans {
         if !usesAge { relevant.born = nil }
         if !usesTarget { relevant.inrTarget = nil }
         relevant.highRisk = false
+        if relevant.news2Scale == 1 { relevant.news2ScaleBy = nil }
         if !usesDryWeight { relevant.dryWeight = nil }
         relevant.baselines = profile.baselines.filter { baselines.contains($0.key) }
         relevant.conditions = Set(profile.conditions).sorted()

@@ -102,11 +102,12 @@ extension Sentence {
             return "\(lowercasedFirst(part.parameter.kind.name)) \(value) scores \(part.score.map(String.init) ?? "?")"
         }
         let list = parts.joined(separator: ", ")
+        let scale = "scale \(score.scale)" + (score.scaleBy.map { " (chosen by \($0))" } ?? "")
         guard let total = score.total, let trigger = score.trigger else {
             let missing = score.missing.map { lowercasedFirst($0.kind.name) }.joined(separator: ", ")
-            return "NEWS2 incomplete on scale \(score.scale), no total (missing \(missing)): \(list)"
+            return "NEWS2 incomplete on \(scale), no total (missing \(missing)): \(list)"
         }
-        return "NEWS2 \(total) on scale \(score.scale), \(trigger.rawValue): \(list)"
+        return "NEWS2 \(total) on \(scale), \(trigger.rawValue): \(list)"
     }
 
     // MARK: - Against which limit
