@@ -26,23 +26,28 @@ struct ExpectedName: BitwiseCopyable, Sendable {
 }
 
 extension JSONScanner {
-    /// Steps to the value of the object's next member if that is `name`, written without white space; else false,
-    /// and nothing has changed.
-    mutating func step(over name: ExpectedName, _ bytes: Span<UInt8>, in object: inout Container) -> Bool {
+    /// Steps to the value of the object's next member if that is `name`, written without white space but behind the
+    /// comma, and gives where the name begins; else nil, and nothing has changed.
+    @inline(__always)
+    mutating func step(over name: ExpectedName, _ bytes: Span<UInt8>, in object: inout Container) -> Int? {
         var start = index
-        guard bytes.count - start >= 17 else { return false }
+        guard bytes.count - start >= 17 else { return nil }
         if !object.isFirst {
-            guard bytes[start] == UInt8(ascii: ",") else { return false }
+            guard bytes[start] == UInt8(ascii: ",") else { return nil }
             start += 1
+            while bytes.count - start >= 17, isSpace(bytes[start]) { start += 1 }
         }
         let raw = unsafe bytes.bytes
         let first = unsafe UInt64(littleEndian: raw.unsafeLoadUnaligned(fromByteOffset: start, as: UInt64.self))
         let last = unsafe UInt64(
             littleEndian: raw.unsafeLoadUnaligned(fromByteOffset: start + name.lastOffset, as: UInt64.self))
-        guard first & name.mask == name.first, last & name.mask == name.last else { return false }
+        guard first & name.mask == name.first, last & name.mask == name.last else { return nil }
         object.isFirst = false
         index = start + name.count
         skipSpace(bytes)
-        return true
+        return start + 1
     }
+
+    @inline(__always)
+    private func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 }
 }

@@ -40,12 +40,12 @@ extension ReportDecoder {
     mutating func nextField(_ bytes: Span<UInt8>, of members: inout Members) throws(JSONFault) -> ReportField? {
         while true {
             var known: ReportField?
-            // Where the name begins, if `step` finds it: a repeated name has a comma and a quote before it.
-            var start = scanner.index + 2
+            let start: Int
             // Mostly the members come in the order of the contract: then one comparison finds and reads the name.
             if members.expected < members.shape.end,
-                scanner.step(over: expectedNames[members.expected], bytes, in: &members.object)
+                let found = scanner.step(over: expectedNames[members.expected], bytes, in: &members.object)
             {
+                start = found
                 known = expectedNames[members.expected].field
                 members.expected += 1
             } else {
