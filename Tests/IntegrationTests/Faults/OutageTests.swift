@@ -13,12 +13,14 @@ extension FaultSuite {
         @Test func `15 s without PostgreSQL, 10 s of a hung one and a killed daemon cost nothing`() throws {
             let rate = NothingLostTests.setting("HOMEWARD_OUTAGE_RATE", default: 300)
             let reds = [1, 4, 7].map { FaultWard.oxygen("red-\($0)", device: $0, value: 86, isOrdered: true) }
-            let others = [2, 3, 5, 6, 8, 9]
+            // A ward in which so many reports a second come of nobody's measuring all the time.
+            let patients = max(FaultWard.devices, rate)
+            let others = Array(10...patients)
             let usual = (0..<30 * rate).map { number in
                 FaultWard.oxygen(
                     "u-\(number)", device: others[number % others.count], value: 97, at: number * 1000 / rate)
             }
-            let faulty = try FaultStack()
+            let faulty = try FaultStack(registry: FaultWard.registry(of: patients))
             defer { try? faulty.heal() }
             try faulty.startReadyDaemon()
             let scraper = CounterScraper(port: faulty.stack.httpPort)
@@ -28,7 +30,7 @@ extension FaultSuite {
                 readers.stop()
                 scraper.stop()
             }
-            #expect(eventually { (faulty.stack.metric("homeward_reports_stored_total") ?? 0) > 0 })
+            #expect(eventually { (faulty.stack.metric("homeward_reports_stored_total") ?? 0) > Double(rate) })
 
             var began = ContinuousClock.now
             let bringBack = try faulty.inflict(.databaseKilled)
