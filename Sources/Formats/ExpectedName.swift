@@ -1,11 +1,14 @@
 /// A member's name with its quotes and colon, `"kind":`, as compact JSON writes it: compared with the text by two loads.
 struct ExpectedName: BitwiseCopyable, Sendable {
     let field: ReportField
-    let count: Int
+    /// The field's bit.
+    let mask: ReportField.Mask
+    fileprivate let count: Int
+    fileprivate let lastOffset: Int
     fileprivate let first: UInt64
     fileprivate let last: UInt64
-    fileprivate let lastOffset: Int
-    fileprivate let mask: UInt64
+    /// Which bytes of both are the name's.
+    fileprivate let bytes: UInt64
 
     /// The text of `field` has at most 16 bytes with its quotes and colon.
     init(_ field: ReportField) {
@@ -14,7 +17,8 @@ struct ExpectedName: BitwiseCopyable, Sendable {
         self.field = field
         count = bytes.count
         lastOffset = max(count - 8, 0)
-        mask = count < 8 ? 1 << (UInt64(count) * 8) - 1 : .max
+        mask = field.mask
+        self.bytes = count < 8 ? 1 << (UInt64(count) * 8) - 1 : .max
         var words: [UInt64] = [0, 0]
         for offset in 0..<min(count, 8) {
             words[0] |= UInt64(bytes[offset]) << (UInt64(offset) * 8)
@@ -41,7 +45,7 @@ extension JSONScanner {
         let first = unsafe UInt64(littleEndian: raw.unsafeLoadUnaligned(fromByteOffset: start, as: UInt64.self))
         let last = unsafe UInt64(
             littleEndian: raw.unsafeLoadUnaligned(fromByteOffset: start + name.lastOffset, as: UInt64.self))
-        guard first & name.mask == name.first, last & name.mask == name.last else { return nil }
+        guard first & name.bytes == name.first, last & name.bytes == name.last else { return nil }
         object.isFirst = false
         index = start + name.count
         skipSpace(bytes)
