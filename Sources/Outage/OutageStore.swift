@@ -59,6 +59,12 @@ public final class OutageStore: CommitStore {
         return OutageState(episodes: subjects.flatMap(open(of:)), windows: windows.windows)
     }
 
+    /// The windows to be kept on disk, if they have changed since this was last called.
+    public func takeChangedWindows(at instant: Instant) -> [Identifier: OutageState.Window]? {
+        windows.sweep(at: instant)
+        return windows.takeChanged()
+    }
+
     public func restore(_ state: OutageState) {
         replaceOpenEpisodes(state.episodes)
         windows = RuleWindows(state.windows)

@@ -18,6 +18,7 @@ struct RuleWindows {
     let mostOfAll: Int
     private(set) var windows: [Identifier: OutageState.Window]
     private var count: Int
+    private var isChanged = false
     private var lastSweep: Instant?
 
     init(_ windows: [Identifier: OutageState.Window] = [:], mostOfAll: Int = 500_000) {
@@ -76,8 +77,15 @@ struct RuleWindows {
         }
     }
 
+    /// All of them, if any has changed since this was last called.
+    mutating func takeChanged() -> [Identifier: OutageState.Window]? {
+        defer { isChanged = false }
+        return isChanged ? windows : nil
+    }
+
     private mutating func change(_ patient: Identifier, _ body: (inout OutageState.Window) -> Void) {
         // Taken out, so that its arrays are changed in place.
+        isChanged = true
         var window = windows.removeValue(forKey: patient) ?? OutageState.Window()
         count -= window.count
         body(&window)

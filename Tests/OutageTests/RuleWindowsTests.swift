@@ -195,6 +195,18 @@ import Testing
         #expect(past.readings.last?.takenAt == Ward.now + .seconds(999))
     }
 
+    @Test func `windows that have not changed are not given again`() {
+        var windows = RuleWindows()
+        #expect(windows.takeChanged() == nil)
+        windows.open(Self.patient, need(Ward.now), from: Ward.now, finding: PatientHistory())
+        #expect(windows.takeChanged() == windows.windows)
+        #expect(windows.takeChanged() == nil)
+        windows.add(report(1))
+        #expect(windows.takeChanged()?[Self.patient]?.past.readings.count == 1)
+        windows.add(report(2, of: Identifier("P9")!))
+        #expect(windows.takeChanged() == nil)
+    }
+
     @Test func `beyond the bound over all patients the oldest windows go`() {
         var windows = RuleWindows(mostOfAll: 100)
         for place in 0..<200 {

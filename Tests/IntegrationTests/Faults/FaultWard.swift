@@ -56,7 +56,10 @@ struct FaultWard: Sendable {
             payload: #"{"id":"\#(id)","taken_at":"TAKEN","readings":[\#(reading)]}"#, isOrdered: isOrdered)
     }
 
-    static let registry: String = {
+    static let registry = registry(of: devices)
+
+    /// So many patients, each with a device of the same number.
+    static func registry(of devices: Int) -> String {
         var lines = [
             "sites:", "  - { code: north, name: North Practice, timezone: Europe/London }", "care_managers:",
             #"  - { code: cm-01, site: north, name: Care manager 1, webhook: "WEBHOOK" }"#, "patients:",
@@ -70,7 +73,7 @@ struct FaultWard: Sendable {
         }
         lines.append("  - { code: dev-spare, site: north, pairings: [] }")
         return lines.joined(separator: "\n") + "\n"
-    }()
+    }
 
     /// With somebody to tell of technical alerts.
     static var registryWithAdministrator: String {
