@@ -58,9 +58,10 @@ public struct Alerts {
             let reader = AlertReader(loaded.database)
             // Resolved ones too: their history is asked for as well.
             let ids = AlertID.beginning(with: id.lowercased())
-            let candidates = try ids.map { ids throws(StoreFailure) in
-                try reader.alerts(AlertFilter(ids: ids, states: []))
-            } ?? []
+            let candidates =
+                try ids.map { ids throws(StoreFailure) in
+                    try reader.alerts(AlertFilter(ids: ids, states: []))
+                } ?? []
             guard let row = candidates.first, candidates.count == 1 else {
                 StandardError.write(
                     candidates.isEmpty ? "no alert \(id)\n" : "\(id) is the beginning of \(candidates.count) alerts\n")

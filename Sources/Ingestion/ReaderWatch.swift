@@ -36,14 +36,7 @@ enum ReaderWatch {
         guard let said else { return .nothing }
         let ahead = said - receivedAt
         if ahead > Clocks.tolerance { return .ahead(ahead) }
-        return Interval(microseconds: 0) - ahead <= Clocks.tolerance ? .right : .nothing
-    }
-}
-
-extension Interval {
-    fileprivate static func - (left: Interval, right: Interval) -> Interval {
-        let difference = left.microseconds.subtractingReportingOverflow(right.microseconds)
-        return Interval(microseconds: difference.overflow ? .max : difference.partialValue)
+        return receivedAt - said <= Clocks.tolerance ? .right : .nothing
     }
 }
 

@@ -85,7 +85,7 @@ public final class TriageReader {
         connection.startCall()
         let clock = try connection.run(Self.clock, PostgresParameters(), doing: "reading the clock")
         guard let now = clock.instant(0, 0) else {
-            throw StoreFailure(kind: .misconfigured, message: "reading triage states: the server does not tell its time")
+            throw StoreFailure(kind: .misconfigured, message: "reading the clock: the server does not tell its time")
         }
         var snapshot = TriageSnapshot(at: now)
         var chosen = PostgresParameters()
