@@ -1,6 +1,6 @@
 extension Sentence {
     /// "Weight 82.6 kg on Mon 23 Nov at 08:15, up 2.4 kg from 80.2 kg on Sat 21 Nov at 08:10, at or above the amber limit of
-    /// 2 kg in 3 days (heart-failure pack, ESC)."
+    /// 2 kg in 3 days (heart-failure pack 1a2b3c4d, ESC)."
     public static func summary(
         of outcome: RuleOutcome, takenAt: Instant, receivedAt: Instant, timeZone: String
     ) -> String {

@@ -1,7 +1,7 @@
 /// An alert's one sentence for a nurse: what was measured, when, against which limit of which pack. English; nothing
 /// in it names the patient.
 public enum Sentence {
-    /// "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack, NHS COVID Oximetry @home)."
+    /// "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack 1a2b3c4d, NHS COVID)."
     /// The value stands as it was sent, times are the patient's local ones.
     public static func summary(
         of assessment: Assessment, takenAt: Instant, receivedAt: Instant, timeZone: String
@@ -125,7 +125,7 @@ public enum Sentence {
         return " (\(number(reading.value, decimals: reading.kind.shownDecimals)) \(unit.words))"
     }
 
-    /// "at or below the red limit of 92 % (adult pack, NHS COVID Oximetry @home)"
+    /// "at or below the red limit of 92 % (adult pack 1a2b3c4d, NHS COVID)"
     private static func judged(_ assessment: Assessment) -> String {
         guard let level = assessment.level else { return "in range" }
         guard let threshold = assessment.limit else {
