@@ -32,6 +32,7 @@ public struct EpisodeLedger: Sendable {
         switch finding.verdict {
         case .beyond(let severity):
             if let episode = episodes[key] {
+                guard !finding.isStanding || severity > episode.severity else { return }
                 join(episode, key, finding, severity)
             } else {
                 open(key, finding, severity)

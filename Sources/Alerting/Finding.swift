@@ -23,6 +23,8 @@ public struct Finding: Hashable, Sendable {
     public var measure: Double?
     /// By how much a red must get worse to speak again after its acknowledgement.
     public var step: Double?
+    /// A state that goes on: while its alert is open, the same again is no event of its history.
+    public var isStanding = false
     /// One sentence that a nurse can read.
     public var summary: String
     /// JSON with all inputs.

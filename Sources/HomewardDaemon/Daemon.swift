@@ -82,7 +82,9 @@ struct Daemon {
                 queue: outage.deliveries, webhook: webhook, instruments: instruments,
                 logger: Logger(label: "outage-delivery"))
         }
-        probe = DatabaseProbe(loaded.database, logger: Logger(label: "database"))
+        probe = DatabaseProbe(
+            loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes), commit: commit,
+            logger: Logger(label: "database"))
         self.instruments = instruments
         observe()
     }

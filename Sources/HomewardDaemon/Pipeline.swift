@@ -122,6 +122,13 @@ struct BrokerObserver: Sendable {
     let logger: Logger
     let commit: CommitControl
     let session: BrokerSession
+    private let repeats = RepeatedWords()
+
+    init(logger: Logger, commit: CommitControl, session: BrokerSession) {
+        self.logger = logger
+        self.commit = commit
+        self.session = session
+    }
 
     func observe(_ event: BrokerEvent) {
         switch event {
@@ -135,8 +142,10 @@ struct BrokerObserver: Sendable {
             logger.info("broker subscribed")
             session.note()
         case .disconnected(let client, let error):
+            guard let count = repeats.take("\(client.rawValue) \(error)") else { break }
             logger.warning(
-                "broker disconnected", metadata: ["client": "\(client.rawValue)", "cause": "\(error)"])
+                "broker disconnected",
+                metadata: ["client": "\(client.rawValue)", "cause": "\(error)", "count": "\(count)"])
         case .lostSession:
             tellOfLostSession()
         case .subscriptionRefused(let code):

@@ -18,6 +18,8 @@ public struct BatchProcessor {
         /// While PostgreSQL is away the registry may be an old one: a reader that it does not know is then judged by
         /// the default adult pack, and an immediate red raises `unverified-red` about the reader.
         public var judgesUnknownReaders = false
+        /// Raises technical alerts about readers and our own clock. A replay has neither.
+        public var watchesReaders = true
         public init() {}
     }
 
@@ -51,6 +53,9 @@ public struct BatchProcessor {
     /// complete without one, so that nearly no report must look for the readings that would complete it.
     private var consciousness: [Identifier: Instant] = [:]
     private var budget = QuarantineBudget()
+    private var strangers = UnknownReaders()
+    /// Whether our own clock can be trusted.
+    var clock = ServerClock()
     /// To be raised with the next batch.
     private var waiting: [Finding] = []
     private let packs: PackLibrary
@@ -74,7 +79,7 @@ public struct BatchProcessor {
     /// Raised, cleared or joined with the next batch that is committed; a batch may be empty.
     mutating func raise(_ finding: Finding) { waiting.append(finding) }
     mutating func raise(whatWaitsIn other: BatchProcessor) { waiting = other.waiting }
-    var hasFindings: Bool { !waiting.isEmpty }
+    var hasFindings: Bool { !waiting.isEmpty || clock.isUntold }
 
     /// Judges by these packs from the next batch on.
     public mutating func use(_ packs: PackLibrary) { plans = PlanCache(packs: packs) }
@@ -101,6 +106,8 @@ public struct BatchProcessor {
             try store.commit()
             waiting = []
             budget = draft.budget
+            strangers = draft.strangers
+            clock.isTold = clock.problem != nil
             ledger?.handOver(draft.report.recordedAlerts, recorded: draft.rows.lateOutcomes)
             return adopt(draft, into: &batch)
         } catch {
@@ -119,17 +126,26 @@ public struct BatchProcessor {
             plans.forgetPatients()
         }
         if openSubjects == nil { openSubjects = try store.subjectsWithOpenEpisodes() }
+        if options.watchesReaders { clock.look(at: batch, in: registry) }
         for index in batch.indices {
             batch[index].outcome = Outcome()
-            batch[index].admission = Admission(batch[index].message, batch[index].decoded, registry: registry)
+            batch[index].admission = Admission(
+                batch[index].message, batch[index].decoded, registry: registry,
+                serverClockTrusted: clock.problem == nil)
         }
         let verdicts = try lookUpKeys(of: batch, in: store)
         var draft = Draft(registry: registry, judgesUnknownReaders: options.judgesUnknownReaders)
+        draft.strangers = strangers
+        draft.isClockDoubted = clock.problem != nil
         for index in batch.indices { draft.sort(&batch[index], verdicts: verdicts) }
         draft.budget = budget
         draft.keepWithinBudget()
         try judge(&draft, in: store)
         try follow(&draft, in: store)
+        if options.watchesReaders {
+            draft.watchReaders(in: batch, open: openSubjects)
+            draft.findings += clock.findings(hasOpenAlert: openSubjects?.contains(.instance) ?? true)
+        }
         draft.findings += waiting
         try settle(&draft, in: store)
         if let ledger { draft.record(ledger) }

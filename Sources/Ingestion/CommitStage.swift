@@ -35,7 +35,7 @@ public struct CommitStage {
     let patience: Int64
     var spooling: Spooling
     var flood = FloodGuard()
-    private let accounts: CommitAccounts
+    private var accounts: CommitAccounts
     private var poison = PoisonGauge()
     private var lastComplaint: (words: String, tick: Int64)?
 
@@ -90,10 +90,13 @@ public struct CommitStage {
 
     /// New packs and what other threads have found.
     mutating func takeNews() {
+        accounts.tellRefusals(now: linux_monotonic_nanoseconds())
         if let packs = control.takePacks() {
             processor.use(packs)
             spooling.processor.use(packs)
         }
+        processor.clock.doubt = control.clockProblem
+        spooling.processor.clock.doubt = control.clockProblem
         for finding in control.takeFindings() { raise(finding) }
     }
 

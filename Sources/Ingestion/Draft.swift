@@ -55,6 +55,9 @@ struct Draft {
     private var count = 0
     private let judgesUnknownReaders: Bool
     var budget = QuarantineBudget()
+    var strangers = UnknownReaders()
+    /// Readings that are stored now carry `ServerClock.flag`.
+    var isClockDoubted = false
 
     init(registry: Registry, judgesUnknownReaders: Bool = false) {
         self.registry = registry
@@ -159,6 +162,9 @@ struct Draft {
         var readings = decoded.readings.readings
         if decoded.clock.corrected {
             for index in readings.indices { readings[index].flags.insert(.clockCorrected) }
+        }
+        if isClockDoubted {
+            for index in readings.indices { readings[index].otherFlags.append(ServerClock.flag) }
         }
         rows.reports.append(
             StoredReport(

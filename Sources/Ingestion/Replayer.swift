@@ -29,6 +29,7 @@ public struct Replayer {
         var options = BatchProcessor.Options()
         options.redsEndInRange = true
         options.keepsScores = true
+        options.watchesReaders = false
         processor = BatchProcessor(packs: packs, options: options)
         store = MemoryStore(registry: registry ?? Registry(), keepsRows: true)
         everyDeviceIsAnAdult = registry == nil
