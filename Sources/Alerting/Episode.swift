@@ -96,6 +96,8 @@ public struct EpisodeEvent: Hashable, Sendable {
         case acknowledged
         case shelved
         case resolved
+        /// A reading that caused it was marked entered in error: an amber that nothing else caused ends.
+        case enteredInError = "entered-in-error"
     }
 
     public var alert: AlertID
