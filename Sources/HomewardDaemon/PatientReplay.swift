@@ -128,8 +128,8 @@ struct PatientReplay {
         while nextAction < actions.count, actions[nextAction].at <= instant {
             let action = actions[nextAction]
             nextAction += 1
-            guard let open = replayer.openEpisodes.first(where: { $0.rule == action.rule && $0.alertClass == .clinical })
-            else { continue }
+            let clinical = replayer.openEpisodes.filter { $0.alertClass == .clinical }
+            guard let open = clinical.first(where: { $0.rule == action.rule }) else { continue }
             replayer.change(open.id) { episode in
                 switch action.deed {
                 case .acknowledged:

@@ -67,8 +67,8 @@ public struct Readings {
             output.write(Self.json(correction, isNew: isNew, patient: patient, alerts: alerts))
         } else {
             if isNew {
-                output.write(
-                    "\(correction.kind.code) of report \(correction.key.report) of patient \(patient): entered in error")
+                let which = "\(correction.kind.code) of report \(correction.key.report) of patient \(patient)"
+                output.write("\(which): entered in error")
             }
             for change in alerts {
                 let words = StandardErrorLog.escaped(change.events.last?.summary ?? "")

@@ -55,9 +55,12 @@ public struct WhatIf {
     /// other, each in the memory of his own history; what is said of one is printed before the next.
     public func run() throws -> ExitStatus {
         withDatabase(configurationPath) { loaded throws(StoreFailure) in
-            let history = StoredHistory(loaded.database)
+            var database = loaded.database
+            // A large registry takes its time to read; nothing else waits for it.
+            database.deadline = .minutes(10)
+            let history = StoredHistory(database)
             let question: Question
-            switch try ask(loaded, history) {
+            switch try ask(loaded, database, history) {
             case .success(let asked): question = asked
             case .failure(let refusal):
                 StandardError.write("\(refusal.words)\n")
@@ -89,23 +92,25 @@ public struct WhatIf {
     }
 
     private func ask(
-        _ loaded: LoadedConfiguration, _ history: StoredHistory
+        _ loaded: LoadedConfiguration, _ database: DatabaseConfiguration, _ history: StoredHistory
     ) throws(StoreFailure) -> Result<Question, Refusal> {
         var codes: [String: Identifier] = [:]
         for (name, text) in [("patient", patient), ("site", site)] {
             guard let text else { continue }
             guard let code = Identifier(text) else {
-                return .failure(Refusal(status: .usage, words: "--\(name): \(StandardErrorLog.escaped(text)) is no code"))
+                return .failure(
+                    Refusal(status: .usage, words: "--\(name): \(StandardErrorLog.escaped(text)) is no code"))
             }
             codes[name] = code
         }
-        let stored = try RegistryStore(loaded.database).read()
+        let stored = try RegistryStore(database).read()
         let packs: PackLibrary
         let registry: Registry
         do throws(DocumentProblems) {
             packs =
                 if let protocolsPath { try ProtocolFiles.library(directory: protocolsPath) } else { loaded.packs }
-            let files: [RegistryEntry] = if let registryPath { try RegistryFile.read(paths: [registryPath]) } else { [] }
+            let files: [RegistryEntry] =
+                if let registryPath { try RegistryFile.read(paths: [registryPath]) } else { [] }
             let outcome = RegistryBuilder(packs: packs).build(
                 EnrolmentPlan.merged(files: files, stored: stored.fields), version: 1)
             guard outcome.problems.isEmpty else { throw DocumentProblems(outcome.problems) }

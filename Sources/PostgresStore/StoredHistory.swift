@@ -6,6 +6,11 @@ public import Ingestion
 public struct HistoryPatient: Hashable, Sendable {
     public var code: Identifier
     public var site: Identifier
+
+    public init(code: Identifier, site: Identifier) {
+        self.code = code
+        self.site = site
+    }
 }
 
 /// An alert as it was, with what happened to it.
