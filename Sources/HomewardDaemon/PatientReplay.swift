@@ -39,8 +39,9 @@ struct AlertComparison: Sendable {
 /// One patient's stored reports through the daemon's own stages, under other packs or limits, beside what people did to
 /// the alerts that were.
 ///
-/// An alert that a person acknowledged, shelved or resolved is so here too, when he did it. A red that never was has
-/// nobody to resolve it: it ends by its clear rule, as in any replay. So the same packs and limits give the same alerts.
+/// An alert that a person acknowledged, shelved or resolved is so here too, when he did it, and one that a timer made
+/// worse (no repeat came) is worse from then on. A red that never was has nobody to resolve it: it ends by its clear
+/// rule, as in any replay. So the same packs and limits give the same alerts.
 struct PatientReplay {
     /// How far before `since` reports are judged, without counting their alerts: for what looks back, and for alerts that
     /// were open by then. No shipped rule looks back over 8 days; a pack of the site's own may.
@@ -59,12 +60,13 @@ struct PatientReplay {
     private var replayer: Replayer
     private var raised: [AlertID: AlertComparison.Alert] = [:]
 
-    /// What a person did to an alert that was.
+    /// What a person or a timer did to an alert that was.
     private struct Action {
-        enum Deed {
+        enum Deed: Equatable {
             case acknowledged
             case shelved
             case resolved
+            case worsened(Severity)
         }
 
         var rule: String
@@ -91,6 +93,7 @@ struct PatientReplay {
                 case .acknowledged: deed = .acknowledged
                 case .shelved: deed = .shelved
                 case .resolved: deed = .resolved
+                case .worsened where !event.isOfReport: deed = .worsened(event.severity)
                 default: return nil
                 }
                 return Action(rule: alert.episode.rule, deed: deed, at: event.at)
@@ -138,9 +141,15 @@ struct PatientReplay {
                     episode.worstAcknowledged = episode.worst
                 case .shelved: episode.state = .shelved
                 case .resolved: episode.state = .resolved
+                case .worsened(let severity): episode.severity = max(episode.severity, severity)
                 }
             }
-            if action.deed == .resolved { raised[open.id]?.endedAt = action.at }
+            switch action.deed {
+            case .resolved: raised[open.id]?.endedAt = action.at
+            case .worsened(let severity):
+                if let known = raised[open.id]?.severity { raised[open.id]?.severity = max(known, severity) }
+            case .acknowledged, .shelved: break
+            }
         }
     }
 
@@ -160,6 +169,9 @@ struct PatientReplay {
             }
         }
     }
+
+    /// After the last report: what was done then, too.
+    mutating func end() { act(until: Instant(microseconds: .max)) }
 
     /// Once every report was taken: in the order in which they were or would be raised.
     func comparisons() -> [AlertComparison] {

@@ -13,6 +13,57 @@ public struct Readings {
         self.configurationPath = configurationPath
     }
 
+    /// Oldest first, with what was said of each.
+    public func list(patient: String, since: String, json: Bool) throws -> ExitStatus {
+        guard let code = Identifier(patient), let start = WhatIf.instant(since, timeZone: "UTC") else {
+            StandardError.write("--patient wants a code, --since a day or a time\n")
+            return .usage
+        }
+        return withDatabase(configurationPath) { loaded throws(StoreFailure) in
+            let history = StoredHistory(loaded.database)
+            guard try !history.patients(code, site: nil).isEmpty else {
+                StandardError.write("the database has no patient \(code)\n")
+                return .badData
+            }
+            var output = BufferedOutput()
+            for row in try history.readings(of: code, since: start) {
+                output.write(json ? Self.json(row) : Self.text(row))
+            }
+            output.flush()
+            return .success
+        }
+    }
+
+    private static func text(_ row: ReadingRow) -> String {
+        var columns = [
+            RFC3339.format(row.takenAt), "\(row.key.device)", "\(row.key.report)", "\(row.reading)", row.kind,
+            StandardErrorLog.escaped(row.value) + (row.unit.map { " \($0)" } ?? ""), row.status,
+        ]
+        if let correction = row.correction {
+            columns.append("by \(correction.by) because \(StandardErrorLog.escaped(correction.reason))")
+        }
+        return columns.joined(separator: "  ")
+    }
+
+    private static func json(_ row: ReadingRow) -> String {
+        var writer = JSONWriter()
+        writer.beginObject()
+        for (name, text) in [
+            ("taken_at", RFC3339.format(row.takenAt)), ("device", row.key.device.description),
+            ("report", row.key.report.description), ("kind", row.kind), ("value_sent", row.value),
+            ("unit_sent", row.unit), ("status", row.status), ("corrected_by", row.correction?.by),
+            ("corrected_at", row.correction.map { RFC3339.format($0.at) }), ("actor", row.correction?.actor),
+            ("reason", row.correction?.reason),
+        ] {
+            writer.name(name)
+            if let text { writer.value(text) } else { writer.null() }
+        }
+        writer.name("reading")
+        writer.value(row.reading)
+        writer.endObject()
+        return writer.text
+    }
+
     /// Marks a reading entered in error on behalf of a care manager; the operating system's user is recorded as who did
     /// it. 65 when there is no such reading or no such care manager, and when somebody marked it before.
     public func correct(

@@ -155,6 +155,7 @@ public struct WhatIf {
                 advance(replay.reports + replay.reportsBefore)
             }
         } while last != nil
+        replay.end()
         return replay
     }
 

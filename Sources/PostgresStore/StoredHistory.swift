@@ -20,6 +20,8 @@ public struct PastAlert: Sendable {
         public var transition: String
         public var severity: Severity
         public var at: Instant
+        /// A report made it so, rather than a person or a timer.
+        public var isOfReport: Bool
     }
 
     /// As it is now.
@@ -37,6 +39,22 @@ public struct PastAlert: Sendable {
         self.events = events
         self.isOfStoredReport = isOfStoredReport
     }
+}
+
+/// A stored reading, with what was said of it.
+public struct ReadingRow: Sendable, Hashable {
+    public var key: ReportKey
+    /// Its place in the report, counted from 0.
+    public var reading: Int
+    public var kind: String
+    /// As it was sent: a number, or a coded kind's code.
+    public var value: String
+    public var unit: String?
+    public var takenAt: Instant
+    /// As `v_reading` has it.
+    public var status: String
+    /// Nil unless it was entered in error.
+    public var correction: EnteredInError?
 }
 
 /// Reads what was stored of patients, report by report in the order of receipt, and the alerts that it raised. Nothing
@@ -70,6 +88,24 @@ public final class StoredHistory {
             ORDER BY m.received_at, d.code, m.report_id
             LIMIT $6::int4
             """)
+    private static let readings = Statement(
+        name: "history_readings",
+        sql: """
+            SELECT d.code, r.report_id, r.place, k.code, coalesce(r.code, r.value_sent::text), sent.code, r.taken_at,
+                CASE WHEN c.device IS NOT NULL THEN 'entered-in-error'
+                    WHEN r.suspicions IS NULL THEN 'accepted' ELSE 'suspect' END,
+                r.kind, c.corrected_at, c.corrected_by, c.actor, c.reason
+            FROM homeward.patient p
+            JOIN homeward.reading r ON r.patient = p.id AND r.taken_at >= $2::timestamptz
+                AND r.received_at >= $2::timestamptz - interval '1 hour'
+            JOIN homeward.device d ON d.id = r.device
+            JOIN homeward.kind k ON k.id = r.kind
+            LEFT JOIN homeward.unit sent ON sent.id = r.unit_sent
+            LEFT JOIN homeward.reading_correction c
+                ON c.device = r.device AND c.report_id = r.report_id AND c.place = r.place
+            WHERE p.code = $1::text
+            ORDER BY r.taken_at, d.code, r.report_id, r.place
+            """)
     private static let alerts = Statement(
         name: "history_alerts",
         sql: """
@@ -87,7 +123,7 @@ public final class StoredHistory {
     private static let events = Statement(
         name: "history_events",
         sql: """
-            SELECT alert, transition, severity, at FROM homeward.alert_event WHERE alert = ANY ($1::uuid[])
+            SELECT alert, transition, severity, at, report_id IS NOT NULL FROM homeward.alert_event WHERE alert = ANY ($1::uuid[])
             ORDER BY alert, revision
             """)
 
@@ -150,6 +186,36 @@ public final class StoredHistory {
         return reports
     }
 
+    /// The patient's readings taken from then on, oldest first.
+    public func readings(of patient: Identifier, since: Instant) throws(StoreFailure) -> [ReadingRow] {
+        try connect()
+        var parameters = PostgresParameters()
+        parameters.add(patient.description)
+        parameters.add(since)
+        let result = try connection.run(Self.readings, parameters, doing: "reading readings")
+        var rows: [ReadingRow] = []
+        for row in 0..<result.rowCount {
+            guard let device = result.identifier(row, 0), let report = result.identifier(row, 1, grammar: .report),
+                let place = result.int16(row, 2), let name = result.text(row, 3), let value = result.text(row, 4),
+                let takenAt = result.instant(row, 6), let status = result.text(row, 7),
+                let kind = result.int16(row, 8).flatMap({ UInt8(exactly: $0) }).flatMap({ Kind(rawValue: $0) })
+            else { throw StoreFailure(kind: .misconfigured, message: "reading readings: a row can't be understood") }
+            let key = ReportKey(device: device, report: report)
+            var correction: EnteredInError?
+            if let at = result.instant(row, 9), let by = result.text(row, 10), let actor = result.text(row, 11),
+                let reason = result.text(row, 12)
+            {
+                correction = EnteredInError(
+                    key: key, reading: Int(place), kind: kind, at: at, by: by, actor: actor, reason: reason)
+            }
+            rows.append(
+                ReadingRow(
+                    key: key, reading: Int(place), kind: name, value: value, unit: result.text(row, 5),
+                    takenAt: takenAt, status: status, correction: correction))
+        }
+        return rows
+    }
+
     /// The patient's clinical alerts that were open at `start` or raised from then on and before `end`, oldest first.
     public func alerts(
         of patient: Identifier, from start: Instant, until end: Instant
@@ -168,10 +234,10 @@ public final class StoredHistory {
         for row in 0..<happened.rowCount {
             guard let id = happened.uuid(row, 0), let transition = happened.text(row, 1),
                 let severity = happened.text(row, 2).flatMap({ Severity(rawValue: $0) }),
-                let at = happened.instant(row, 3)
+                let at = happened.instant(row, 3), let isOfReport = happened.boolean(row, 4)
             else { continue }
             events[AlertID(high: id.high, low: id.low), default: []].append(
-                PastAlert.Event(transition: transition, severity: severity, at: at))
+                PastAlert.Event(transition: transition, severity: severity, at: at, isOfReport: isOfReport))
         }
         return episodes.enumerated().map { row, episode in
             PastAlert(

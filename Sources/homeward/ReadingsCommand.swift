@@ -4,9 +4,30 @@ import HomewardDaemon
 struct ReadingsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "readings", abstract: "What is stored of a patient, and what of it was entered in error.",
-        subcommands: [Correct.self])
+        subcommands: [List.self, Correct.self])
 
     @OptionGroup var config: ConfigurationOption
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Lists a patient's readings, each with its report and its place in it.")
+
+        @ParentCommand var parent: ReadingsCommand
+
+        @Option(help: ArgumentHelp("Whose.", valueName: "CODE"))
+        var patient: String
+
+        @Option(help: ArgumentHelp("Taken from this day (YYYY-MM-DD, UTC) or time on.", valueName: "DATE"))
+        var since: String
+
+        @Flag(help: "One JSON object a line.")
+        var json = false
+
+        func run() throws {
+            try Readings(configurationPath: parent.config.path).list(patient: patient, since: since, json: json)
+                .check()
+        }
+    }
 
     struct Correct: ParsableCommand {
         static let configuration = CommandConfiguration(

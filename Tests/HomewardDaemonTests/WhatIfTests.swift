@@ -115,6 +115,7 @@ import Testing
                 last = page.last
                 for stored in page { try replay.take(stored) }
             } while last != nil
+            replay.end()
             var summary = WhatIfSummary(since: since, until: since + .days(14))
             summary.add(replay.comparisons(), of: replay)
             return (replay.comparisons(), summary)
@@ -192,6 +193,35 @@ import Testing
         let tighter = wider.replacing("red_below: 88, amber_below: 92", with: "red_below: 90, amber_below: 96")
         let (more, _) = try live.replay(changes: tighter, since: Self.start)
         #expect(more.map(\.sort) == [.same, .otherSeverity, .newlyRaised], "\(more)")
+    }
+
+    @Test func `what a timer made worse is as bad as it was`() throws {
+        var live = try Live()
+        try live.take(Self.reading("spo2", 93, "%"), "r0", at: Self.start)
+        _ = try live.cluster.query(
+            """
+            WITH changed AS (
+                UPDATE homeward.alert SET severity = 'red', revision = revision + 1 RETURNING id, revision, severity)
+            INSERT INTO homeward.alert_event (alert, revision, transition, severity, at, actor, summary, explanation)
+            SELECT id, revision, 'worsened', severity, '2026-10-01T08:30:00Z', 'homeward', '', '{}' FROM changed
+            """, database: live.name)
+        let (found, summary) = try live.replay(since: Self.start)
+        #expect(found.map(\.sort) == [.same] && summary.wouldBe[.red] == 1)
+    }
+
+    @Test func `an alert that no stored report raised is left out of what is counted`() throws {
+        var live = try Live()
+        try live.take(Self.reading("spo2", 97, "%"), "r0", at: Self.start)
+        _ = try live.cluster.query(
+            """
+            INSERT INTO homeward.alert (id, subject_type, subject, site, rule, class, severity, state, late, raised_at,
+                escalation_level, summary, revision)
+            VALUES (gen_random_uuid(), 'patient', 'P0001', 'north', 'missed-reading', 'clinical', 'amber', 'open', false,
+                '2026-10-02T08:00:00Z', 0, 'Nothing came.', 1)
+            """, database: live.name)
+        let (found, summary) = try live.replay(since: Self.start)
+        #expect(found.map(\.sort) == [.notReplayed])
+        #expect(summary.were[.amber] == 0 && summary.wouldBe[.amber] == 0)
     }
 
     @Test func `only what was raised since is counted, with what was open before`() throws {

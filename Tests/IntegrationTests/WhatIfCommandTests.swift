@@ -55,6 +55,12 @@ import Testing
         let shown = try stack.run("alerts", "--config", config, "show", raised[1][0])
         #expect(shown.output.contains("marked entered in error by cm-01 because no finger in it"))
         #expect(shown.output.contains("on behalf of cm-01"))
+        let listed = try stack.run(
+            "readings", "--config", config, "list", "--patient", "P0001", "--since", "2026-01-01")
+        #expect(listed.output.split(separator: "\n").count == 3, "\(listed.errors)")
+        #expect(
+            listed.output.contains(
+                "dev-0001  r3  0  spo2  90 %  entered-in-error  by cm-01 because no finger in it"), "\(listed.output)")
         let again = try stack.run(
             "readings", "--config", config, "correct", "--site", "north", "--device", "dev-0001", "--report", "r3",
             "--reading", "0", "--by", "cm-01", "--reason", "once more")

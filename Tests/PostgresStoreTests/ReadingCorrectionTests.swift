@@ -45,7 +45,10 @@ private struct LiveWard {
     }
 
     /// Taken and received so many minutes after the morning.
-    mutating func take(_ id: String, _ readings: (kind: String, value: Double, unit: String)..., minute: Int64) throws {
+    mutating func take(
+        _ id: String, _ readings: (kind: String, value: Double, unit: String)..., minute: Int64,
+        into other: (any CommitStore)? = nil
+    ) throws {
         let at = morning + .minutes(minute)
         let sent = readings.map { "{\"kind\":\"\($0.kind)\",\"value\":\($0.value),\"unit\":\"\($0.unit)\"}" }
         let formatter = ISO8601DateFormatter()
@@ -60,7 +63,7 @@ private struct LiveWard {
         var batch = [Candidate(message: message, decoded: decoded)]
         let isCommitted = try eventually {
             do throws(StoreFailure) {
-                _ = try processor.commit(&batch, to: store)
+                _ = try processor.commit(&batch, to: other ?? store)
                 return true
             } catch {
                 guard error.kind == .transient else { throw error }
@@ -74,7 +77,14 @@ private struct LiveWard {
     func correct(
         _ id: String, _ reading: Int = 0, by: String = "cm-01", reason: String = "another person on it"
     ) throws -> ReadingCorrections.Outcome {
-        try ReadingCorrections(database.configuration, packs: Self.packs).mark(
+        try Self.correct(database.configuration, id, reading, by: by, reason: reason)
+    }
+
+    static func correct(
+        _ configuration: DatabaseConfiguration, _ id: String, _ reading: Int = 0, by: String = "cm-01",
+        reason: String = "another person on it"
+    ) throws -> ReadingCorrections.Outcome {
+        try ReadingCorrections(configuration, packs: Self.packs).mark(
             ReadingCorrections.Request(
                 site: code("north"), key: key(1, id), reading: reading, by: code(by), actor: "root", reason: reason))
     }
@@ -170,6 +180,29 @@ extension PostgresStoreSuite {
             #expect(after.allSatisfy { $0[2] == "resolved" }, "\(after)")
         }
 
+        @Test func `what was being judged by it meanwhile is annotated too`() throws {
+            var ward = try LiveWard()
+            try ward.take("w1", ("weight", 79.5, "kg"), minute: 0)
+            try ward.take("w2", ("weight", 78.4, "kg"), minute: 60)
+            #expect(try ward.alerts().isEmpty)
+            // This batch has read the history, and has yet to write, when the reading is marked.
+            let database = ward.database
+            let configuration = database.configuration
+            var running: Running<ReadingCorrections.Outcome>?
+            let store = InterruptedStore(ward.store) {
+                running = Running { try LiveWard.correct(configuration, "w2") }
+                let isMarked = try? eventually {
+                    try database.value("SELECT count(*) FROM homeward.reading_correction") == "1"
+                }
+                #expect(isMarked == true)
+            }
+            try ward.take("w3", ("weight", 80.1, "kg"), minute: 120, into: store)
+            let changes = try ward.changes(try #require(running).value())
+            #expect(changes.map(\.events.last?.transition) == [.enteredInError])
+            let alerts = try ward.alerts()
+            #expect(alerts.map { $0[2] } == ["resolved"], "\(alerts)")
+        }
+
         @Test func `marking again changes nothing, and what does not exist is told`() throws {
             var ward = try LiveWard()
             try ward.take("g1", ("glucose", 3.5, "mmol/L"), minute: 0)
@@ -219,4 +252,42 @@ extension PostgresCommitStore {
         defer { rollback() }
         return try enteredInError(since: since)
     }
+}
+
+/// The real store, with something that happens before it writes.
+private final class InterruptedStore: CommitStore {
+    private let store: PostgresCommitStore
+    private var interruption: (() -> Void)?
+
+    init(_ store: PostgresCommitStore, _ interruption: @escaping () -> Void) {
+        self.store = store
+        self.interruption = interruption
+    }
+
+    func limit(until deadline: Int64?) { store.limit(until: deadline) }
+    func begin() throws(StoreFailure) -> Int64 { try store.begin() }
+    func registry() throws(StoreFailure) -> Registry { try store.registry() }
+    func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict] { try store.claim(claims) }
+    func openEpisodes(of subjects: [Subject]) throws(StoreFailure) -> [Episode] {
+        try store.openEpisodes(of: subjects)
+    }
+    func everyOpenEpisode() throws(StoreFailure) -> [Episode] { try store.everyOpenEpisode() }
+    func recorded(_ alerts: [AlertID]) throws(StoreFailure) -> [AlertID: AlertID] { try store.recorded(alerts) }
+    func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject> { try store.subjectsWithOpenEpisodes() }
+    func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory] {
+        try store.history(of: needs)
+    }
+    func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>] {
+        try store.enteredInError(since: since)
+    }
+    func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] {
+        try store.sequences(of: devices)
+    }
+    func write(_ batch: CommitBatch) throws(StoreFailure) {
+        interruption?()
+        interruption = nil
+        try store.write(batch)
+    }
+    func commit() throws(StoreFailure) { try store.commit() }
+    func rollback() { store.rollback() }
 }
