@@ -76,8 +76,6 @@ extension Episode {
         return EpisodeEvent(
             alert: id, revision: revision, transition: .enteredInError, severity: severity, at: correction.at,
             report: correction.key,
-            actor: correction.actor == correction.by
-                ? correction.by : "\(correction.actor) on behalf of \(correction.by)",
-            summary: sentence, explanation: explanation)
+            actor: correction.by, summary: sentence, explanation: explanation)
     }
 }

@@ -65,6 +65,7 @@ struct PatientReplay {
         enum Deed: Equatable {
             case acknowledged
             case shelved
+            case unshelved
             case resolved
             case worsened(Severity)
         }
@@ -89,11 +90,12 @@ struct PatientReplay {
         actions = past.flatMap { alert in
             alert.events.compactMap { event in
                 let deed: Action.Deed
-                switch EpisodeEvent.Transition(rawValue: event.transition) {
-                case .acknowledged: deed = .acknowledged
-                case .shelved: deed = .shelved
-                case .resolved: deed = .resolved
-                case .worsened where !event.isOfReport: deed = .worsened(event.severity)
+                switch event.transition {
+                case "acknowledged", "taken": deed = .acknowledged
+                case "shelved": deed = .shelved
+                case "unshelved": deed = .unshelved
+                case "resolved": deed = .resolved
+                case "worsened" where !event.isOfReport: deed = .worsened(event.severity)
                 default: return nil
                 }
                 return Action(rule: alert.episode.rule, deed: deed, at: event.at)
@@ -136,10 +138,13 @@ struct PatientReplay {
             replayer.change(open.id) { episode in
                 switch action.deed {
                 case .acknowledged:
+                    // Whoever takes over what was acknowledged leaves it as it is.
+                    guard episode.state == .open else { return }
                     episode.state = .acknowledged
                     episode.acknowledgedAt = action.at
                     episode.worstAcknowledged = episode.worst
                 case .shelved: episode.state = .shelved
+                case .unshelved: episode.state = .acknowledged
                 case .resolved: episode.state = .resolved
                 case .worsened(let severity): episode.severity = max(episode.severity, severity)
                 }
@@ -148,7 +153,7 @@ struct PatientReplay {
             case .resolved: raised[open.id]?.endedAt = action.at
             case .worsened(let severity):
                 if let known = raised[open.id]?.severity { raised[open.id]?.severity = max(known, severity) }
-            case .acknowledged, .shelved: break
+            case .acknowledged, .shelved, .unshelved: break
             }
         }
     }
@@ -243,12 +248,14 @@ extension PastAlert {
         was.latestTakenAt = nil
         for event in events where event.at < instant {
             was.severity = event.severity
-            switch EpisodeEvent.Transition(rawValue: event.transition) {
-            case .acknowledged:
+            switch event.transition {
+            case "acknowledged", "taken":
+                guard was.state == .open else { continue }
                 was.state = .acknowledged
                 was.acknowledgedAt = event.at
-            case .shelved: was.state = .shelved
-            case .worsened, .reopened: was.state = .open
+            case "shelved": was.state = .shelved
+            case "unshelved": was.state = .acknowledged
+            case "worsened", "reopened": was.state = .open
             default: break
             }
         }

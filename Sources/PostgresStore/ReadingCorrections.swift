@@ -142,8 +142,8 @@ public final class ReadingCorrections {
         writer.beginObject()
         for (name, text) in [
             ("device", correction.key.device.description), ("report", correction.key.report.description),
-            ("reading", "\(correction.reading)"), ("kind", correction.kind.code), ("by", correction.by),
-            ("actor", correction.actor), ("reason", correction.reason),
+            ("reading", "\(correction.reading)"), ("kind", correction.kind.code),
+            ("on_behalf_of", correction.by), ("account", correction.actor), ("reason", correction.reason),
         ] {
             writer.name(name)
             writer.value(text)

@@ -54,7 +54,7 @@ import Testing
             ])
         let shown = try stack.run("alerts", "--config", config, "show", raised[1][0])
         #expect(shown.output.contains("marked entered in error by cm-01 because no finger in it"))
-        #expect(shown.output.contains("on behalf of cm-01"))
+        #expect(shown.output.contains("\"on_behalf_of\": \"cm-01\""))
         let listed = try stack.run(
             "readings", "--config", config, "list", "--patient", "P0001", "--since", "2026-01-01")
         #expect(listed.output.split(separator: "\n").count == 3, "\(listed.errors)")

@@ -117,10 +117,11 @@ extension PostgresStoreSuite {
                 row.episode.summary.contains("marked entered in error by cm-01 because another person on it"),
                 "\(row.episode.summary)")
             #expect(row.episode.summary.contains("3.5 mmol/L"))
-            #expect(row.resolvedBy == "root on behalf of cm-01")
+            #expect(row.resolvedBy == "cm-01")
             let events = try AlertReader(ward.database.configuration).events(of: row.episode.id)
             #expect(events.map(\.transition) == [.opened, .enteredInError])
-            #expect(events.last?.actor == "root on behalf of cm-01")
+            #expect(events.last?.actor == "cm-01")
+            #expect(events.last?.explanation.contains("\"account\": \"root\"") == true)
             #expect(events.last?.report == key(1, "g1"))
             let readings = try ward.database.query("SELECT status, value FROM homeward.v_reading")
             #expect(readings == [["entered-in-error", "3.5"]])
