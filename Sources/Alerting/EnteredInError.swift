@@ -34,8 +34,13 @@ public struct RemainingCauses: Hashable, Sendable {
     public var worst: Double?
     /// Likewise, of those that had come when the alert was acknowledged.
     public var worstAcknowledged: Double?
+    /// The reading did not cause the alert, it ended it: by being back in range.
+    public var isEndGone: Bool
 
-    public init(severity: Severity?, worst: Double? = nil, worstAcknowledged: Double? = nil) {
+    public init(
+        severity: Severity?, worst: Double? = nil, worstAcknowledged: Double? = nil, isEndGone: Bool = false
+    ) {
+        self.isEndGone = isEndGone
         self.severity = severity
         self.worst = worst
         self.worstAcknowledged = worstAcknowledged
@@ -52,9 +57,12 @@ extension Episode {
     public mutating func annotate(
         _ correction: EnteredInError, leaving left: RemainingCauses, explanation: String
     ) -> EpisodeEvent {
-        var sentence = "Its reading was marked entered in error by \(correction.by) because \(correction.reason)"
+        let subject = left.isEndGone ? "The reading that ended it" : "Its reading"
+        var sentence = "\(subject) was marked entered in error by \(correction.by) because \(correction.reason)"
         let stands = left.severity.map { $0 >= severity } ?? false
-        if state == .resolved {
+        if state == .resolved, left.isEndGone {
+            sentence += "; the alert is not opened again by that."
+        } else if state == .resolved {
             sentence += "; the alert had ended before."
         } else if stands {
             sentence += "; other readings still cause this alert."

@@ -13,6 +13,8 @@ struct FoundReading {
 /// A report that is behind an alert's event.
 struct AlertCause {
     var alert: AlertID
+    /// It did not cause the alert, it ended it.
+    var isEnd: Bool
     var key: ReportKey
     /// When it was received.
     var at: Instant
@@ -102,14 +104,14 @@ extension PostgresCommitStore {
         name: "alert_causes",
         sql: """
             SELECT e.alert, e.device, e.report_id, e.at, e.severity, e.explanation ->> 'level', e.explanation ->> 'kind',
-                s.code, p.code, m.raw
+                s.code, p.code, m.raw, e.transition = 'back-in-range'
             FROM homeward.alert_event e
             LEFT JOIN homeward.device d ON d.code = e.device
             LEFT JOIN homeward.report m ON m.device = d.id AND m.received_at = e.at AND m.report_id = e.report_id
             LEFT JOIN homeward.site s ON s.id = m.site
             LEFT JOIN homeward.patient p ON p.id = m.patient
             WHERE e.alert = ANY ($1::uuid[]) AND e.report_id IS NOT NULL
-                AND e.transition IN ('opened', 'joined', 'worsened', 'reopened')
+                AND e.transition IN ('opened', 'joined', 'worsened', 'reopened', 'back-in-range')
             ORDER BY e.alert, e.revision
             """)
 
@@ -233,7 +235,8 @@ extension PostgresCommitStore {
             let level = result.text(row, 5).flatMap { Severity(rawValue: $0) } ?? severity
             causes.append(
                 AlertCause(
-                    alert: AlertID(high: id.high, low: id.low), key: key, at: at, severity: min(level, severity),
+                    alert: AlertID(high: id.high, low: id.low), isEnd: result.boolean(row, 10) ?? false, key: key,
+                    at: at, severity: min(level, severity),
                     kind: result.text(row, 6), stored: stored))
         }
         return causes

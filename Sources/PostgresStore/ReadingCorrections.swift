@@ -10,7 +10,8 @@ internal import Registry
 /// page use the same. One thread.
 ///
 /// The reading stays, and so does every event of its alerts; what is said of them is added, in one transaction. Alerts
-/// are judged again by the packs and the registry of now.
+/// are judged again by the packs and the registry of now. Nothing is raised for what a wrong reading hid: an alert that
+/// it ended says so, and stays ended.
 public final class ReadingCorrections {
     public struct Request: Sendable {
         public var site: Identifier
@@ -174,7 +175,7 @@ private struct PastJudgement {
             readings: history.readings + corrected, answers: history.answers)
         var makesADifference = false
         var standing: [(level: Rejudging.Level, at: Instant)] = []
-        for cause in causes {
+        for cause in causes where !cause.isEnd {
             func level(_ leavingOut: [ReportKey: Set<Int>], _ rejudging: inout Rejudging) -> Rejudging.Level? {
                 guard let stored = cause.stored else { return nil }
                 return rejudging.levels(of: stored, leavingOut: leavingOut, history: everything)[episode.rule]
@@ -193,7 +194,13 @@ private struct PastJudgement {
                 standing.append((Rejudging.Level(severity: cause.severity, measure: nil), cause.at))
             }
         }
-        guard makesADifference else { return nil }
+        guard makesADifference else {
+            let isEndGone = causes.contains {
+                $0.isEnd && $0.key == correction.key && $0.kind ?? correction.kind.code == correction.kind.code
+            }
+            return isEndGone && episode.state == .resolved
+                ? RemainingCauses(severity: episode.severity, isEndGone: true) : nil
+        }
         let acknowledgedAt = episode.acknowledgedAt ?? Instant(microseconds: .min)
         return RemainingCauses(
             severity: standing.map(\.level.severity).max(),

@@ -31,23 +31,28 @@ private struct LiveWard {
 
     init() throws {
         database = try TestDatabase(devices: 0)
+        store = PostgresCommitStore(database.configuration) { LiveWard.packs }
+        try enrol(Self.yaml)
+    }
+
+    func enrol(_ yaml: String) throws {
         let registryStore = RegistryStore(database.configuration)
-        let files = try RegistryFile.parse(Array(Self.yaml.utf8), file: "ward.yaml")
+        let files = try RegistryFile.parse(Array(yaml.utf8), file: "ward.yaml")
         let stored = try registryStore.read()
         let plan = EnrolmentPlan(files: files, stored: stored.fields)
-        let outcome = RegistryBuilder(packs: Self.packs).build(files)
+        let outcome = RegistryBuilder(packs: Self.packs).build(
+            EnrolmentPlan.merged(files: files, stored: stored.fields))
         #expect(outcome.problems.isEmpty)
         _ = try registryStore.apply(
             RegistryUpdate(
                 base: stored, changes: plan.changes, loaded: plan.loaded, registry: outcome.registry, source: "enrol",
                 actor: "root"))
-        store = PostgresCommitStore(database.configuration) { LiveWard.packs }
     }
 
     /// Taken and received so many minutes after the morning.
     mutating func take(
         _ id: String, _ readings: (kind: String, value: Double, unit: String)..., minute: Int64,
-        into other: (any CommitStore)? = nil
+        hoursLate: Int64 = 0, into other: (any CommitStore)? = nil
     ) throws {
         let at = morning + .minutes(minute)
         let sent = readings.map { "{\"kind\":\"\($0.kind)\",\"value\":\($0.value),\"unit\":\"\($0.unit)\"}" }
@@ -56,7 +61,8 @@ private struct LiveWard {
         let payload =
             "{\"id\":\"\(id)\",\"taken_at\":\"\(text)\",\"readings\":[\(sent.joined(separator: ","))]}"
         let message = Message(
-            topic: Array("homeward/v1/north/dev-0001/report".utf8), payload: Array(payload.utf8), receivedAt: at)
+            topic: Array("homeward/v1/north/dev-0001/report".utf8), payload: Array(payload.utf8),
+            receivedAt: at + .hours(hoursLate))
         var decoding = DecodeStage()
         var decoded = Decoded()
         decoding.decode(message, into: &decoded)
@@ -202,6 +208,46 @@ extension PostgresStoreSuite {
             #expect(changes.map(\.events.last?.transition) == [.enteredInError])
             let alerts = try ward.alerts()
             #expect(alerts.map { $0[2] } == ["resolved"], "\(alerts)")
+        }
+
+        @Test func `an alert that it ended says so, and stays ended`() throws {
+            var ward = try LiveWard()
+            try ward.take("g1", ("glucose", 3.5, "mmol/L"), minute: 0)
+            try ward.take("g2", ("glucose", 6.0, "mmol/L"), ("pulse", 70, "/min"), minute: 30)
+            #expect(try ward.alerts() == [["glucose-low", "amber", "resolved"]])
+            // The other reading of that report has nothing to do with it.
+            #expect(try ward.changes(ward.correct("g2", 1)).isEmpty)
+            let change = try #require(try ward.changes(ward.correct("g2", 0)).first)
+            #expect(change.episode.summary.contains("The reading that ended it was marked entered in error by cm-01"))
+            #expect(try ward.alerts() == [["glucose-low", "amber", "resolved"]])
+            #expect(try ward.database.value("SELECT resolved_by FROM homeward.v_alert") == "homeward")
+        }
+
+        @Test func `a late red is judged again too`() throws {
+            var ward = try LiveWard()
+            try ward.take("g1", ("glucose", 2.0, "mmol/L"), minute: 0, hoursLate: 30)
+            #expect(try ward.alerts() == [["late-red", "amber", "open"]])
+            _ = try ward.correct("g1")
+            #expect(try ward.alerts() == [["late-red", "amber", "resolved"]])
+        }
+
+        @Test func `limits that changed since don't make an alert a different one`() throws {
+            var ward = try LiveWard()
+            try ward.take("g1", ("glucose", 3.5, "mmol/L"), minute: 0)
+            try ward.take("g2", ("glucose", 3.6, "mmol/L"), ("pulse", 70, "/min"), minute: 10)
+            try ward.enrol(
+                """
+                patients:
+                  - code: P0001
+                    site: north
+                    limits: [ { kind: glucose, amber_below: 3.2, red_below: 3.0, by: cm-01, reason: agreed } ]
+                """)
+            // By today's limits neither caused anything; by those of then both did.
+            #expect(try ward.changes(ward.correct("g2", 1)).isEmpty)
+            let first = try #require(try ward.changes(ward.correct("g1")).first)
+            #expect(first.episode.summary.contains("other readings still cause this alert"))
+            _ = try ward.correct("g2")
+            #expect(try ward.alerts() == [["glucose-low", "amber", "resolved"]])
         }
 
         @Test func `marking again changes nothing, and what does not exist is told`() throws {
