@@ -212,7 +212,7 @@ let package = Package(
             name: "HomewardDaemonTests",
             dependencies: [
                 "HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport", "Alerting", "Formats",
-                "Ingestion",
+                "Ingestion", "PostgresStore",
             ],
             swiftSettings: settings),
         .testTarget(

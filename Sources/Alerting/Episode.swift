@@ -103,6 +103,8 @@ public struct EpisodeEvent: Hashable, Sendable {
         /// Taken back, or its time was over: acknowledged as before.
         case unshelved
         case resolved
+        /// A reading that caused it was marked entered in error: an amber that nothing else caused ends.
+        case enteredInError = "entered-in-error"
     }
 
     public var alert: AlertID

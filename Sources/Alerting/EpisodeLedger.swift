@@ -16,12 +16,14 @@ public struct EpisodeLedger: Sendable {
     private var order: [Key] = []
     private var resolvedChanges: [EpisodeChange] = []
     private let redsEndInRange: Bool
+    private let standingRules: Set<String>
 
-    /// `redsEndInRange`: in a replay nobody acknowledges, so there a red too ends by its clear rule; elsewhere a red
-    /// never closes itself.
-    public init(open episodes: [Episode], redsEndInRange: Bool = false) {
+    /// `redsEndInRange`: in a replay nobody acknowledges, so there a red too ends by its clear rule, but for those of
+    /// `standingRules`; elsewhere a red never closes itself.
+    public init(open episodes: [Episode], redsEndInRange: Bool = false, standingRules: Set<String> = []) {
         for episode in episodes { self.episodes[Key(subject: episode.subject, rule: episode.rule)] = episode }
         self.redsEndInRange = redsEndInRange
+        self.standingRules = standingRules
     }
 
     /// What is to be written, in the order in which it first changed.
@@ -54,7 +56,11 @@ public struct EpisodeLedger: Sendable {
     private mutating func join(_ before: Episode, _ key: Key, _ finding: Finding, _ severity: Severity) {
         var episode = before
         let worsens = severity > before.severity
-        let speaksAgain = before.state != .open && (worsens || speaksInsideRed(before, finding, severity))
+        // Whoever was told of it was told, too, that the reading was entered in error.
+        let isVoided = before.worst == Episode.voided
+        let speaksAgain =
+            isVoided && severity >= before.severity
+            || before.state != .open && (worsens || speaksInsideRed(before, finding, severity))
         if worsens || speaksAgain {
             episode.severity = max(before.severity, severity)
             episode.state = .open
@@ -64,7 +70,11 @@ public struct EpisodeLedger: Sendable {
             episode.summary = finding.summary
         }
         if !finding.late { episode.late = false }
-        episode.worst = [before.worst, finding.measure].compactMap(\.self).max()
+        if !isVoided {
+            episode.worst = [before.worst, finding.measure].compactMap(\.self).max()
+        } else if severity >= before.severity {
+            episode.worst = finding.measure
+        }
         episode.latestTakenAt = max(before.latestTakenAt ?? finding.takenAt, finding.takenAt)
         record(episode, key, worsens ? .worsened : speaksAgain ? .reopened : .joined, finding, isNew: false)
     }
@@ -88,7 +98,7 @@ public struct EpisodeLedger: Sendable {
     private mutating func clear(_ before: Episode, _ key: Key, _ finding: Finding) {
         // A late reading says nothing of now: it never clears a newer state.
         guard !finding.late, finding.takenAt >= (before.latestTakenAt ?? finding.takenAt) else { return }
-        guard before.severity < .red || redsEndInRange else { return }
+        guard before.severity < .red || redsEndInRange && !standingRules.contains(before.rule) else { return }
         var episode = before
         episode.state = .resolved
         episode.latestTakenAt = finding.takenAt
@@ -149,7 +159,7 @@ extension EpisodeEvent.Transition {
     public var notifies: Bool {
         switch self {
         case .opened, .worsened, .reopened: true
-        case .joined, .backInRange, .acknowledged, .taken, .shelved, .unshelved, .resolved: false
+        case .joined, .backInRange, .acknowledged, .taken, .shelved, .unshelved, .resolved, .enteredInError: false
         }
     }
 }

@@ -92,6 +92,7 @@ final class OutageStandby: Standby {
         nextRefresh = linux_monotonic_nanoseconds() + Self.refreshInterval
         _ = try database.begin()
         store.replaceOpenEpisodes(try database.everyOpenEpisode())
+        store.forget(try database.enteredInError(since: wallClock() - OutageStore.longestMemory))
         try database.commit()
         snapshots.write(episodes: store.everyOpenEpisode())
         guard linux_monotonic_nanoseconds() >= nextWindows else { return }

@@ -13,6 +13,8 @@ public struct BatchProcessor {
     public struct Options: Sendable {
         /// In a replay nobody acknowledges, so there a red too ends by its clear rule.
         public var redsEndInRange = false
+        /// But not the reds of these rules: somebody has them in hand.
+        public var standingRules: Set<String> = []
         /// Scores NEWS2 for every report with a parameter of it, alert or none, as `replay` prints it.
         public var keepsScores = false
         /// While PostgreSQL is away the registry may be an old one: a reader that it does not know is then judged by
@@ -59,7 +61,7 @@ public struct BatchProcessor {
     /// To be raised with the next batch.
     private var waiting: [Finding] = []
     private let packs: PackLibrary
-    private let options: Options
+    var options: Options
     let crashGuard: CrashGuard?
 
     public init(packs: PackLibrary, options: Options = Options(), crashGuard: CrashGuard? = nil) {
@@ -348,7 +350,8 @@ public struct BatchProcessor {
         let open = try store.openEpisodes(of: Array(subjects))
         draft.lockedSubjects = subjects
         draft.stillOpen = Set(open.map(\.subject))
-        var ledger = EpisodeLedger(open: open, redsEndInRange: options.redsEndInRange)
+        var ledger = EpisodeLedger(
+            open: open, redsEndInRange: options.redsEndInRange, standingRules: options.standingRules)
         for finding in draft.findings where subjects.contains(finding.subject) { ledger.apply(finding) }
         draft.rows.episodes = ledger.changes
         let route = Route(registry: registry)

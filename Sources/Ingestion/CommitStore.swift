@@ -200,6 +200,8 @@ public protocol CommitStore: AnyObject {
     func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject>
     /// The stored readings of each patient's kinds, and answers to the questions, since then, oldest first.
     func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory]
+    /// The readings taken since then that were marked entered in error, by their places. `history` leaves them out.
+    func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>]
     func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence]
     func write(_ batch: CommitBatch) throws(StoreFailure)
     /// When this returns the batch is durable. A failure here leaves the outcome unknown: the same batch again finds its keys.

@@ -41,6 +41,13 @@ public final class OutageStore: CommitStore {
         for episode in episodes { Self.keep(episode, in: &known) }
     }
 
+    /// How far back readings are kept: what was entered in error since then must be told.
+    public static let longestMemory = Interval(
+        microseconds: RuleWindows.longest.microseconds + RuleWindows.lateness.microseconds)
+
+    /// Readings that were marked entered in error: no rule looks back at them any more. Doing it again changes nothing.
+    public func forget(_ readings: [ReportKey: Set<Int>]) { windows.forget(readings) }
+
     /// At start: alerts that were told of in an outage that is not over.
     public func adopt(_ told: [Episode]) {
         for episode in told { judged[episode.subject, default: [:]][episode.rule] = episode }
@@ -134,6 +141,9 @@ public final class OutageStore: CommitStore {
     public func history(of needs: [Identifier: HistoryNeed]) -> [Identifier: PatientHistory] {
         Dictionary(uniqueKeysWithValues: needs.map { ($0.key, windows.history(of: $0.key, $0.value)) })
     }
+
+    /// None: nobody corrects anything while PostgreSQL is away.
+    public func enteredInError(since: Instant) -> [ReportKey: Set<Int>] { [:] }
 
     /// None: a hole in a device's count is no red, and is found when the reports are drained.
     public func sequences(of devices: [Identifier]) -> [DeviceSequence] { [] }

@@ -66,6 +66,18 @@ struct RuleWindows {
         }
     }
 
+    /// Leaves out readings by their places.
+    mutating func forget(_ readings: [ReportKey: Set<Int>]) {
+        guard !readings.isEmpty else { return }
+        func isForgotten(_ reading: PastReading) -> Bool { readings[reading.key]?.contains(reading.index) ?? false }
+        for patient in windows.filter({ $0.value.past.readings.contains(where: isForgotten) }).keys {
+            change(patient) { window in
+                window.past.keep(
+                    newest: .max, where: { !isForgotten($0) }, newest: .max, where: { _ in true })
+            }
+        }
+    }
+
     /// Forgets what no rule will look back at any more; once an hour is enough.
     mutating func sweep(at instant: Instant) {
         if let lastSweep, instant >= lastSweep, instant - lastSweep < .hours(1) { return }

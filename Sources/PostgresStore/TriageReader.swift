@@ -24,9 +24,12 @@ public final class TriageReader {
             SELECT p.code, k.id, r.taken_at, r.received_at, r.suspicions IS NOT NULL
             FROM homeward.patient p JOIN homeward.site s ON s.id = p.site CROSS JOIN homeward.kind k
             CROSS JOIN LATERAL (
-                SELECT taken_at, received_at, suspicions FROM homeward.reading
+                SELECT taken_at, received_at, suspicions FROM homeward.reading r
                 WHERE patient = p.id AND kind = k.id AND received_at > now() - interval '31 days'
                     AND taken_at <= now() + interval '5 minutes'
+                    AND NOT EXISTS (
+                        SELECT FROM homeward.reading_correction c
+                        WHERE c.device = r.device AND c.report_id = r.report_id AND c.place = r.place)
                 ORDER BY taken_at DESC LIMIT 1
             ) r
             WHERE $1::text IS NULL OR s.code = $1::text

@@ -53,6 +53,7 @@ final class FlakyStore: CommitStore {
         try check()
         return try memory.history(of: needs)
     }
+    func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>] { [:] }
     func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] {
         try check()
         return try memory.sequences(of: devices)

@@ -199,6 +199,7 @@ import Testing
         func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory] {
             throw Self.failure
         }
+        func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>] { throw Self.failure }
         func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] { throw Self.failure }
         func write(_ batch: CommitBatch) throws(StoreFailure) { throw Self.failure }
         func commit() throws(StoreFailure) { throw Self.failure }

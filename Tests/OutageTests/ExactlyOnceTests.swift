@@ -47,6 +47,9 @@ private final class FailingStore: CommitStore {
     func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory] {
         try store.history(of: needs)
     }
+    func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>] {
+        try store.enteredInError(since: since)
+    }
     func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] {
         try store.sequences(of: devices)
     }
