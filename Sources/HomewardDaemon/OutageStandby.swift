@@ -88,6 +88,7 @@ final class OutageStandby: Standby {
         nextRefresh = linux_monotonic_nanoseconds() + Self.refreshInterval
         _ = try database.begin()
         store.replaceOpenEpisodes(try database.everyOpenEpisode())
+        store.replaceWaitingReds(try database.everyTimer(HeldRed.kind))
         try database.commit()
         snapshots.write(store.makeState(at: wallClock()))
     }

@@ -134,7 +134,9 @@ struct BrokerObserver: Sendable {
         case .subscribed:
             logger.info("broker subscribed")
             session.note()
+            commit.noteBroker(isConnected: true)
         case .disconnected(let client, let error):
+            if client == .subscriber { commit.noteBroker(isConnected: false) }
             logger.warning(
                 "broker disconnected", metadata: ["client": "\(client.rawValue)", "cause": "\(error)"])
         case .lostSession:

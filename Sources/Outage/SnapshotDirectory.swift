@@ -73,6 +73,15 @@ public struct SnapshotDirectory: Sendable {
             writer.endObject()
             writer.endLine()
         }
+        for timer in state.timers {
+            writer.beginObject()
+            writer.member("timer", timer.kind)
+            writer.member("subject", timer.subject)
+            writer.member("due", timer.due)
+            writer.member("payload", timer.payload)
+            writer.endObject()
+            writer.endLine()
+        }
         try Self.write(writer.bytes, kind: "state", version: 0, to: statePath)
     }
 
@@ -87,6 +96,10 @@ public struct SnapshotDirectory: Sendable {
                 let window = json["window"].flatMap({ OutageState.Window($0) })
             {
                 state.windows[patient] = window
+            } else if let kind = json["timer"]?.string, let subject = json["subject"]?.string,
+                let due = json["due"]?.instant, let payload = json["payload"]?.string
+            {
+                state.timers.append(Timer(kind: kind, subject: subject, due: due, payload: payload))
             } else {
                 return false
             }
