@@ -19,8 +19,10 @@ public struct BatchProcessor {
         /// the default adult pack, and an immediate red raises `unverified-red` about the reader.
         public var judgesUnknownReaders = false
         /// A red whose limit asks for a repeat waits for it as amber. Only where the store keeps timers: what is judged in
-        /// memory while PostgreSQL is away, or told of before, waits for nothing.
+        /// memory while PostgreSQL is away waits for nothing.
         public var holdsReds = true
+        /// The sites that this instance serves; nil: all.
+        public var sites: Set<Identifier>?
         public init() {}
     }
 

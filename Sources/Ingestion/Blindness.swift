@@ -27,7 +27,7 @@ extension BatchProcessor {
     }
 
     private var scheduledPatients: [(site: Identifier, patients: [Patient])] {
-        Dictionary(grouping: registry.patients.values.filter { !$0.schedule.isEmpty }, by: \.site)
+        Dictionary(grouping: registry.patients.values.filter { !$0.schedule.isEmpty && serves($0) }, by: \.site)
             .map { ($0.key, $0.value) }.sorted { $0.site.description < $1.site.description }
     }
 

@@ -62,7 +62,8 @@ struct ScheduleRound: Sendable {
     /// The most patients of one transaction.
     static let size = 500
 
-    var version: Int64 = -1
+    /// Before any registry was read: another one than that of an empty memory.
+    var version = Int64.min
     var waiting: [Identifier] = []
 }
 
@@ -121,13 +122,16 @@ struct JudgedSchedule: Sendable {
 }
 
 extension BatchProcessor {
+    /// Whether the patient's reports come to this instance: only then it can know that one is missing.
+    func serves(_ patient: Patient) -> Bool { options.sites?.contains(patient.site) ?? true }
+
     /// Brings timers up to the registry, some patients at a time; true while there are more. A timer that has come due
     /// stays: what it is about is judged first.
     mutating func scheduleDueReadings(in store: any CommitStore, by instant: Instant) throws(StoreFailure) -> Bool {
         guard round.version != registry.version || !round.waiting.isEmpty else { return false }
         try open(store)
         if round.version != registry.version {
-            let scheduled = registry.patients.values.filter { !$0.schedule.isEmpty }.map(\.code)
+            let scheduled = registry.patients.values.filter { !$0.schedule.isEmpty && serves($0) }.map(\.code)
             round = ScheduleRound(
                 version: registry.version, waiting: scheduled.sorted { $0.description < $1.description })
         }

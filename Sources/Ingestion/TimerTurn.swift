@@ -6,8 +6,8 @@ import Registry
 extension BatchProcessor {
     /// The most timers of one transaction.
     static let timersAtOnce = 200
-    /// How many of the longest deferred are looked through for high-risk patients.
-    static let searchedForHighRisk = 10_000
+    /// How many are looked through for those of our sites, or of high risk.
+    static let searched = 10_000
 
     /// Applies timers that have come due, in a transaction of its own: the alerts are locked first, then the timers, so
     /// that of any number of instances one applies each of them, once. Nil when none was due.
@@ -47,12 +47,13 @@ extension BatchProcessor {
         guard let reach else { return due }
         due += try store.dueTimers(
             [DueReadingTimer.kind], waited: deferral, by: instant,
-            limit: reach == .all ? ScheduleRound.size : Self.searchedForHighRisk
+            limit: reach == .all && options.sites == nil ? ScheduleRound.size : Self.searched
         ).filter { timer in
-            guard reach != .all else { return true }
-            let patient = DueReadingTimer(timer)?.patient
-            return patient.flatMap { registry.patients[$0] }?.profile.highRisk ?? false
-        }
+            guard let patient = DueReadingTimer(timer).flatMap({ registry.patients[$0.patient] }) else {
+                return reach == .all
+            }
+            return serves(patient) && (reach == .all || patient.profile.highRisk)
+        }.prefix(ScheduleRound.size)
         return due
     }
 

@@ -146,6 +146,15 @@ import Testing
         #expect(rest.notifying.map(\.episode.subject) == [.patient(Identifier("P0001")!)])
     }
 
+    @Test func anotherInstancesPatientsAreNotOursToMiss() throws {
+        var bench = bench()
+        try schedule(&bench, at: Self.closes - .hours(6))
+        bench.processor.options.sites = [Identifier("south")!]
+        #expect(try fire(&bench) == nil)
+        bench.processor.options.sites = [Bench.north]
+        #expect(try fire(&bench)?.notifying.count == 1)
+    }
+
     @Test func anOutageOfTheBrokerNamesWhomItHides() throws {
         var bench = bench(patients: 3, highRisk: [2])
         try schedule(&bench)
