@@ -18,8 +18,7 @@ public struct BatchProcessor {
         /// While PostgreSQL is away the registry may be an old one: a reader that it does not know is then judged by
         /// the default adult pack, and an immediate red raises `unverified-red` about the reader.
         public var judgesUnknownReaders = false
-        /// A red whose limit asks for a repeat waits for it as amber. Only where the store keeps timers: what is judged in
-        /// memory while PostgreSQL is away waits for nothing.
+        /// A red whose limit asks for a repeat waits for it as amber, where the store keeps timers.
         public var holdsReds = true
         /// The sites that this instance serves; nil: all.
         public var sites: Set<Identifier>?
@@ -348,10 +347,8 @@ public struct BatchProcessor {
         draft.rows.timers += draft.held.map(\.timer)
         guard !subjects.isEmpty else { return }
         let open = try store.openEpisodes(of: Array(subjects))
-        if !draft.repeats.isEmpty {
-            let waiting = try store.timers(Array(draft.repeats.keys), skippingLocked: false)
-            draft.settle(waiting.compactMap(HeldRed.init), open: open)
-        }
+        let waiting = try store.timers(Array(draft.repeats.keys), skippingLocked: false)
+        draft.settle(waiting.compactMap(HeldRed.init), open: open)
         raise(&draft, over: open, of: subjects)
     }
 

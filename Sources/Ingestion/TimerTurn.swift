@@ -121,6 +121,7 @@ extension CommitStage {
             complain(error)
             processor.forgetStoreState()
             nextTimers = linux_monotonic_nanoseconds() + Self.timerPause
+            tellOfSilenceAlone()
             return false
         }
     }
@@ -152,13 +153,28 @@ extension CommitStage {
         let now = linux_monotonic_nanoseconds()
         guard now >= nextTimers else { return }
         nextTimers = now + Self.timerInterval
+        _ = tellOfSilence(standby, waited: .seconds(0))
+    }
+
+    /// No report may have come that would have found PostgreSQL away.
+    private mutating func tellOfSilenceAlone() {
+        guard let standby, !spooling.isActive else { return }
+        // PostgreSQL has gone on since the memory was last judged in.
+        spooling.processor.forgetStoreState()
+        if tellOfSilence(standby, waited: .seconds(10)) { spooling.isOwing = true }
+    }
+
+    /// True when somebody was told.
+    private mutating func tellOfSilence(_ standby: any Standby, waited: Interval) -> Bool {
         do throws(StoreFailure) {
             let instant = Instant(microseconds: linux_wall_clock_microseconds())
-            guard let report = try spooling.processor.fireTimers(of: standby.memory, by: instant) else { return }
-            let reds = report.notifying.filter { $0.episode.severity == .red }
+            let fired = try spooling.processor.fireTimers(of: standby.memory, waited: waited, by: instant)
+            let reds = fired?.notifying.filter { $0.episode.severity == .red } ?? []
             if !reds.isEmpty { standby.tell(reds, registry: spooling.processor.registry) }
+            return !reds.isEmpty
         } catch {
             complain(error)
+            return false
         }
     }
 }

@@ -51,6 +51,41 @@ import Testing
             ])
     }
 
+    @Test func `silence is told of while PostgreSQL is away and nothing comes, and recorded once`() throws {
+        let hook = try WebhookCatcher()
+        let postgres = try PrivatePostgres()
+        let broker = try PrivateBroker()
+        let stack = try Stack(
+            registry: Self.ward, webhook: hook.url,
+            servers: .init(
+                broker: broker, postgres: postgres, brokerPort: broker.port,
+                databasePort: UInt16(clamping: postgres.port)))
+        try stack.startReadyDaemon()
+        var reader = try TestReader(port: stack.broker.port)
+        try reader.publish(pressure("a", 178, 101))
+        _ = try reader.receipted("a")
+        #expect(eventually { hook.bodies.count == 1 })
+        stack.killDaemon()
+        _ = try stack.query("UPDATE homeward.timer SET due_at = now() + interval '8 seconds' RETURNING kind")
+        try stack.startReadyDaemon()
+        // Between two batches it has looked at what waits.
+        for id in ["b", "c"] {
+            try reader.publish(Payload.report(id))
+            _ = try reader.receipted(id)
+        }
+        try postgres.stop()
+        #expect(eventually(within: .seconds(60)) { hook.bodies.count == 2 })
+        #expect(hook.bodies.last?.contains(#""severity":"red""#) == true)
+        try postgres.start()
+        #expect(
+            try eventually(within: .seconds(40)) {
+                try alerts(stack) == [["P0001", "systolic-high", "red", "open"]]
+                    && stack.query("SELECT state FROM homeward.v_delivery") == [["sent"], ["sent"]]
+            })
+        #expect(try stack.value("SELECT count(*) FROM homeward.timer WHERE kind = 'confirmation'") == "0")
+        #expect(hook.bodies.count == 2)
+    }
+
     @Test func `a normal repeat leaves it unconfirmed, a reader that can't ask waits for nothing`() throws {
         let stack = try Stack(registry: Self.ward)
         try stack.startReadyDaemon()

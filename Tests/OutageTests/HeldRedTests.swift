@@ -61,6 +61,24 @@ import Testing
         #expect(try bench.inOutage.fireTimers(of: bench.memory, by: Self.due) == nil)
     }
 
+    @Test func `what was told as red waits no more, also where the answer to its COMMIT was lost`() throws {
+        let scratch = try Scratch()
+        let deliveries = try OutageDeliveries(directory: scratch.path)
+        var bench = try Bench()
+        let memory = OutageStore()
+        memory.use(Ward.registry())
+        let told = try bench.inOutage.take([Ward.message("a", "systolic", 178)], memory)
+        try deliveries.add(Route(registry: Ward.registry()).outageNotices(for: told.notifying))
+        let rows = bench.database.rows.outbox.count
+        _ = try bench.processor.take([Ward.message("a", "systolic", 178)], bench.database, recording: deliveries)
+        #expect(bench.database.openEpisodes.map(\.severity) == [.amber])
+        _ = try bench.processor.recordLeftovers(of: deliveries, to: bench.database)
+        #expect(bench.database.openEpisodes.map(\.severity) == [.red])
+        #expect(try bench.database.everyTimer(HeldRed.kind).isEmpty)
+        #expect(bench.database.rows.outbox.count == rows)
+        #expect(deliveries.unrecorded.isEmpty)
+    }
+
     @Test func `nothing new waits in the outage`() throws {
         let memory = OutageStore()
         memory.use(Ward.registry())
