@@ -41,7 +41,23 @@ public struct EpisodeLedger: Sendable {
             }
         case .inRange:
             if let episode = episodes[key] { clear(episode, key, finding) }
+        case .unconfirmed(let clears):
+            guard let episode = episodes[key] else { return }
+            if episode.severity < .red {
+                note(episode, key, finding)
+            } else if clears {
+                clear(episode, key, finding)
+            }
         }
+    }
+
+    /// The alert stays as it is and says what the repeat was.
+    private mutating func note(_ before: Episode, _ key: Key, _ finding: Finding) {
+        guard !finding.late, finding.takenAt >= (before.latestTakenAt ?? finding.takenAt) else { return }
+        var episode = before
+        episode.summary = finding.summary
+        episode.latestTakenAt = finding.takenAt
+        record(episode, key, .joined, finding, isNew: false)
     }
 
     private mutating func open(_ key: Key, _ finding: Finding, _ severity: Severity) {

@@ -6,6 +6,9 @@ public struct Finding: Hashable, Sendable {
         case beyond(Severity)
         /// Inside every limit of the rule, by its clear margin.
         case inRange
+        /// In range, and the reading before it waited for a confirmation that this one does not give: an amber stays open
+        /// and says so. `clears`: inside every limit by the clear margin too.
+        case unconfirmed(clears: Bool)
     }
 
     public var subject: Subject

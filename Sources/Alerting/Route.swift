@@ -139,6 +139,8 @@ public struct Route: Sendable {
     }
 
     private func keyWorker(of episode: Episode) -> [CareManager] {
+        // What is about a whole site is for all who work there.
+        if case .site(let code) = episode.subject { return team(of: code, role: .careManager) }
         let patient: Identifier? =
             switch episode.subject {
             case .patient(let code): code

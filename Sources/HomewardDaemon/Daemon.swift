@@ -62,10 +62,12 @@ struct Daemon {
                 spool: outage.spool, deliveries: outage.deliveries, snapshots: snapshots, packs: packs,
                 logger: Logger(label: "pipeline"))
         }
+        var judging = BatchProcessor.Options()
+        judging.sites = configuration.sites.isAll ? nil : Set(configuration.sites.codes)
         pipeline = try Pipeline(
             broker: loaded.broker, filters: loaded.topicFilters, store: store, standby: standby,
             durable: .microseconds(configuration.deadlines.durable.microseconds), packs: packs,
-            crashGuard: state.crashGuard,
+            options: judging, crashGuard: state.crashGuard,
             session: BrokerSession(
                 directory: state.path, broker: "\(loaded.broker.host):\(loaded.broker.port)",
                 clientID: loaded.broker.clientID),

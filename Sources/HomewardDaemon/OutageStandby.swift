@@ -93,8 +93,9 @@ final class OutageStandby: Standby {
         _ = try database.begin()
         store.replaceOpenEpisodes(try database.everyOpenEpisode())
         store.forget(try database.enteredInError(since: wallClock() - OutageStore.longestMemory))
+        store.replaceWaitingReds(try database.everyTimer(HeldRed.kind))
         try database.commit()
-        snapshots.write(episodes: store.everyOpenEpisode())
+        snapshots.write(episodes: store.everyOpenEpisode(), timers: store.waitingReds)
         guard linux_monotonic_nanoseconds() >= nextWindows else { return }
         writeWindows()
     }
@@ -112,7 +113,7 @@ final class OutageStandby: Standby {
     }
 
     func close() {
-        snapshots.write(episodes: store.everyOpenEpisode())
+        snapshots.write(episodes: store.everyOpenEpisode(), timers: store.waitingReds)
         writeWindows()
         snapshots.finish()
     }
@@ -133,8 +134,8 @@ final class SnapshotWriter: Sendable {
         run { directory throws(OutageFault) in try directory.write(registry: entries, version: version) }
     }
 
-    func write(episodes: [Episode]) {
-        run { directory throws(OutageFault) in try directory.write(episodes: episodes) }
+    func write(episodes: [Episode], timers: [Alerting.Timer]) {
+        run { directory throws(OutageFault) in try directory.write(episodes: episodes, timers: timers) }
     }
 
     func write(windows: [Identifier: OutageState.Window]) {

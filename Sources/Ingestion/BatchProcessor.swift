@@ -22,6 +22,10 @@ public struct BatchProcessor {
         public var judgesUnknownReaders = false
         /// Raises technical alerts about readers and our own clock. A replay has neither.
         public var watchesReaders = true
+        /// A red whose limit asks for a repeat waits for it as amber, where the store keeps timers.
+        public var holdsReds = true
+        /// The sites that this instance serves; nil: all.
+        public var sites: Set<Identifier>?
         public init() {}
     }
 
@@ -58,6 +62,8 @@ public struct BatchProcessor {
     private var strangers = UnknownReaders()
     /// Whether our own clock can be trusted.
     var clock = ServerClock()
+    /// Whose schedules have no timer yet.
+    var round = ScheduleRound()
     /// To be raised with the next batch.
     private var waiting: [Finding] = []
     private let packs: PackLibrary
@@ -75,6 +81,7 @@ public struct BatchProcessor {
     var forOutages: BatchProcessor {
         var options = options
         options.judgesUnknownReaders = true
+        options.holdsReds = false
         return BatchProcessor(packs: packs, options: options, crashGuard: crashGuard)
     }
 
@@ -122,12 +129,7 @@ public struct BatchProcessor {
     private mutating func work(
         out batch: inout [Candidate], in store: any CommitStore, _ ledger: (any OutageLedger)?
     ) throws(StoreFailure) -> Draft {
-        let version = try store.begin()
-        if version != registry.version {
-            registry = try store.registry()
-            plans.forgetPatients()
-        }
-        if openSubjects == nil { openSubjects = try store.subjectsWithOpenEpisodes() }
+        try open(store)
         if options.watchesReaders { clock.look(at: batch, in: registry) }
         for index in batch.indices {
             batch[index].outcome = Outcome()
@@ -152,6 +154,16 @@ public struct BatchProcessor {
         try settle(&draft, in: store)
         if let ledger { draft.record(ledger) }
         return draft
+    }
+
+    /// Opens a transaction and brings what is remembered up to it.
+    mutating func open(_ store: any CommitStore) throws(StoreFailure) {
+        let version = try store.begin()
+        if version != registry.version {
+            registry = try store.registry()
+            plans.forgetPatients()
+        }
+        if openSubjects == nil { openSubjects = try store.subjectsWithOpenEpisodes() }
     }
 
     /// Alerts that were told of during an outage and that no drained report raised again: the daemon died between the
@@ -226,8 +238,11 @@ public struct BatchProcessor {
             draft.markSuspicions(at: index, plan: plan, history: history)
             let accepted = draft.accepted[index]
             let hasOpenAlert = raised.contains(patient) || openSubjects?.contains(.patient(patient)) ?? true
+            if hasOpenAlert { draft.noteRepeat(accepted, plan) }
+            let mayHold = mayHold(accepted)
             let judged = watched(accepted.message) {
-                Judging.judge(accepted, plan: plan, history: history, hasOpenAlert: hasOpenAlert)
+                Judging.judge(
+                    accepted, plan: plan, history: history, hasOpenAlert: hasOpenAlert, mayHold: mayHold)
             }
             draft.findings += judged.findings
             draft.note(judged, of: accepted)
@@ -337,7 +352,7 @@ public struct BatchProcessor {
         draft.rows.sequences = draft.sequencesChanged.compactMap { draft.sequences[$0] }
     }
 
-    /// Turns findings into alerts under lock, and notifying transitions into outbox rows.
+    /// Locks the alerts, settles what waited for a repeat, and raises what was found.
     private func settle(_ draft: inout Draft, in store: any CommitStore) throws(StoreFailure) {
         var subjects: Set<Subject> = []
         for finding in draft.findings {
@@ -346,8 +361,17 @@ public struct BatchProcessor {
         for finding in draft.findings where openSubjects?.contains(finding.subject) ?? true {
             subjects.insert(finding.subject)
         }
+        subjects.formUnion(draft.subjectsOfRepeats)
+        draft.rows.timers += draft.held.map(\.timer)
         guard !subjects.isEmpty else { return }
         let open = try store.openEpisodes(of: Array(subjects))
+        let waiting = try store.timers(Array(draft.repeats.keys), skippingLocked: false)
+        draft.settle(waiting.compactMap(HeldRed.init), open: open)
+        raise(&draft, over: open, of: subjects)
+    }
+
+    /// Turns findings into alerts, which are locked, and notifying transitions into outbox rows.
+    func raise(_ draft: inout Draft, over open: [Episode], of subjects: Set<Subject>) {
         draft.lockedSubjects = subjects
         draft.stillOpen = Set(open.map(\.subject))
         var ledger = EpisodeLedger(
@@ -356,13 +380,13 @@ public struct BatchProcessor {
         draft.rows.episodes = ledger.changes
         let route = Route(registry: registry)
         for change in ledger.changes {
-            guard let event = change.events.last else { continue }
+            guard let event = change.events.last, !draft.isToldTogether(change.episode) else { continue }
             draft.rows.outbox += route.entries(for: change, at: event.at)
         }
     }
 
     /// The store has committed: now what was learned is remembered.
-    private mutating func adopt(_ draft: Draft, into batch: inout [Candidate]) -> Report {
+    mutating func adopt(_ draft: Draft, into batch: inout [Candidate]) -> Report {
         for (device, sequence) in draft.sequences { sequences[device] = sequence }
         var open = openSubjects ?? []
         open.subtract(draft.lockedSubjects)
@@ -382,7 +406,7 @@ public struct BatchProcessor {
         report.redNotices = draft.redNotices
         report.memory = JudgingMemory(
             episodes: draft.rows.episodes, lookedBack: draft.rows.lookedBack, histories: draft.histories,
-            reports: draft.rows.reports)
+            reports: draft.rows.reports, timers: draft.rows.timers, endedTimers: draft.rows.endedTimers)
         return report
     }
 }

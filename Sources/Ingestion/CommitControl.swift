@@ -17,6 +17,7 @@ public final class CommitControl: Sendable {
     public let receipts = DrainedReceipts()
     /// Reds that wait for the outbox's dispatcher.
     public let unsent = UnsentReds()
+    private let link = Mutex(BrokerLink(at: linux_monotonic_nanoseconds()))
     private let onOutbox: @Sendable () -> Void
     private let wake: Int32
 
@@ -53,6 +54,14 @@ public final class CommitControl: Sendable {
     public func raise(_ more: [Finding]) {
         findings.withLock { $0.append(contentsOf: more.prefix(max(0, Self.capacity - $0.count))) }
     }
+
+    /// Whether reports can come. Missed readings are told of only once what was sent meanwhile has been read.
+    public func noteBroker(isConnected: Bool) {
+        let now = linux_monotonic_nanoseconds()
+        link.withLock { $0.note(isConnected: isConnected, at: now) }
+    }
+
+    var brokerLink: BrokerLink { link.withLock { $0 } }
 
     private static let capacity = 100
 

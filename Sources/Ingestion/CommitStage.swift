@@ -36,6 +36,12 @@ public struct CommitStage {
     var spooling: Spooling
     var flood = FloodGuard()
     private var accounts: CommitAccounts
+    /// When timers are looked for again; monotonic nanoseconds.
+    var nextTimers: Int64 = 0
+    /// When a second had passed without a report; monotonic nanoseconds.
+    var lastIdle: Int64 = .min
+    /// That nothing can be received from the broker.
+    var isBlindnessTold = false
     private var poison = PoisonGauge()
     private var lastComplaint: (words: String, tick: Int64)?
 
@@ -78,6 +84,7 @@ public struct CommitStage {
             case .timedOut:
                 control.beat()
                 spooling.isIdle = true
+                if untilNextTurn == Spooling.idle { lastIdle = linux_monotonic_nanoseconds() }
                 takeNews()
             case .finished, .failed:
                 standby?.close()
@@ -236,6 +243,13 @@ public struct CommitStage {
             }
             guard control.sleep(milliseconds: milliseconds) else { return .gaveUp }
         }
+    }
+
+    /// What no report brought about, and is committed.
+    mutating func enter(_ report: BatchProcessor.Report, since started: Int64) {
+        _ = accounts.enter(report, [], since: started)
+        if standby != nil { control.unsent.add(report.redNotices) }
+        standby?.note(report.memory, registry: processor.registry)
     }
 
     /// Halves the batch until the row that can't be stored stands alone. Nil: hold and try the whole again.

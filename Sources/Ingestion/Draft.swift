@@ -47,6 +47,12 @@ struct Draft {
     var consciousness: [Identifier: Instant] = [:]
     /// What was looked back at, with this batch's readings and answers.
     var histories: [Identifier: PatientHistory] = [:]
+    /// Reds of this batch that wait for their repeat, and got none in it.
+    var held: [HeldRed] = []
+    /// Readings that may be a repeat that was asked for, by the timer that they would settle.
+    var repeats: [TimerName: [Repeat]] = [:]
+    /// Patients who missed a reading and are told of in their site's list.
+    var toldTogether: Set<Subject> = []
     var lockedSubjects: Set<Subject> = []
     var stillOpen: Set<Subject> = []
     var report = BatchProcessor.Report()
@@ -213,6 +219,7 @@ struct Draft {
         if let minutes = judged.repeatAfterMinutes {
             repeatsAsked[accepted.order] = min(minutes, repeatsAsked[accepted.order] ?? minutes)
         }
+        held += judged.held
         guard let told = judged.advice else { return }
         let language = registry.patients[accepted.patient]?.details.language ?? "en"
         advice[accepted.order] = Receipt.Advice(code: told.code, text: told.text(in: language))

@@ -61,7 +61,9 @@ public struct Rejudging {
             order: 0, row: 0, report: report, patient: stored.patient, site: stored.site, sequence: nil,
             message: stored.message)
         var levels: [String: Level] = [:]
-        for finding in Judging.judge(accepted, plan: plan, history: known, hasOpenAlert: false).findings {
+        // What waited for its repeat then has long been settled.
+        let judged = Judging.judge(accepted, plan: plan, history: known, hasOpenAlert: false, mayHold: false)
+        for finding in judged.findings {
             guard case .beyond(let severity) = finding.verdict, finding.subject == .patient(stored.patient) else {
                 continue
             }

@@ -15,6 +15,8 @@ public struct Replayer {
         /// Who it is about, where that can be known.
         public var patient: Identifier?
         public var changes: [EpisodeChange]
+        /// What silence made red before this message came.
+        public var silences: [EpisodeChange]
         /// Nil for a report without any parameter of it, and for one that was not stored.
         public var news2: NEWS2Score?
     }
@@ -45,6 +47,11 @@ public struct Replayer {
         if !leavingOut.isEmpty { decoded.readings.readings.removeAll { leavingOut.contains($0.index) } }
         if everyDeviceIsAnAdult, let topic = decoded.topic { enrol(topic) }
         store.forgetRows()
+        var silences: [EpisodeChange] = []
+        while let fired = try processor.fireTimers(of: store, by: message.receivedAt) {
+            silences += fired.notifying
+            store.forgetRows()
+        }
         var batch = [
             Candidate(
                 message: message, decoded: decoded,
@@ -60,6 +67,7 @@ public struct Replayer {
             decoded: decoded, outcome: batch[0].outcome,
             detail: rows.quarantined.first { $0.reading == nil }?.detail,
             patient: isReport ? device?.patient(at: decoded.clock.takenAt) : nil, changes: rows.episodes,
+            silences: silences,
             news2: report.scores.values.first)
     }
 

@@ -84,7 +84,7 @@ extension CommitStage {
 
     /// Milliseconds that the ring may be waited for.
     var untilNextTurn: Int32 {
-        guard standby != nil, spooling.isOwing else { return Spooling.idle }
+        guard standby != nil, spooling.isOwing else { return nextTimers == 0 ? 10 : Spooling.idle }
         let left = (spooling.nextDrain - linux_monotonic_nanoseconds() + 999_999) / 1_000_000
         return Int32(clamping: max(0, min(left, Int64(Spooling.idle))))
     }

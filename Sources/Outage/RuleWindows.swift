@@ -20,6 +20,7 @@ struct RuleWindows {
     private var count: Int
     private var isChanged = false
     private var lastSweep: Instant?
+    private var forgotten: [ReportKey: Set<Int>] = [:]
 
     init(_ windows: [Identifier: OutageState.Window] = [:], mostOfAll: Int = 500_000) {
         self.windows = windows
@@ -66,16 +67,12 @@ struct RuleWindows {
         }
     }
 
-    /// Leaves out readings by their places.
+    /// Leaves out readings by their places. What was left out before is not looked for again: a window that is opened
+    /// later is read without it.
     mutating func forget(_ readings: [ReportKey: Set<Int>]) {
-        guard !readings.isEmpty else { return }
-        func isForgotten(_ reading: PastReading) -> Bool { readings[reading.key]?.contains(reading.index) ?? false }
-        for patient in windows.filter({ $0.value.past.readings.contains(where: isForgotten) }).keys {
-            change(patient) { window in
-                window.past.keep(
-                    newest: .max, where: { !isForgotten($0) }, newest: .max, where: { _ in true })
-            }
-        }
+        guard readings != forgotten else { return }
+        forgotten = readings
+        for patient in Array(windows.keys) { change(patient) { $0.past.remove(readings) } }
     }
 
     /// Forgets what no rule will look back at any more; once an hour is enough.

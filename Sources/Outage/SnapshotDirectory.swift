@@ -60,16 +60,26 @@ public struct SnapshotDirectory: Sendable {
     }
 
     public func write(_ state: OutageState) throws(OutageFault) {
-        try write(episodes: state.episodes)
+        try write(episodes: state.episodes, timers: state.timers)
         try write(windows: state.windows)
     }
 
-    public func write(episodes: [Episode]) throws(OutageFault) {
+    /// Open alerts, and the reds that wait for their repeat.
+    public func write(episodes: [Episode], timers: [Timer]) throws(OutageFault) {
         var writer = JSONWriter()
         for episode in episodes {
             writer.beginObject()
             writer.name("episode")
             episode.write(to: &writer)
+            writer.endObject()
+            writer.endLine()
+        }
+        for timer in timers {
+            writer.beginObject()
+            writer.member("timer", timer.kind)
+            writer.member("subject", timer.subject)
+            writer.member("due", timer.due)
+            writer.member("payload", timer.payload)
             writer.endObject()
             writer.endLine()
         }
@@ -109,6 +119,10 @@ public struct SnapshotDirectory: Sendable {
                 let window = json["window"].flatMap({ OutageState.Window($0) })
             {
                 state.windows[patient] = window
+            } else if let kind = json["timer"]?.string, let subject = json["subject"]?.string,
+                let due = json["due"]?.instant, let payload = json["payload"]?.string
+            {
+                state.timers.append(Timer(kind: kind, subject: subject, due: due, payload: payload))
             } else {
                 return false
             }

@@ -70,7 +70,7 @@ import Testing
 
     @Test func `alerts are read without windows, and windows without alerts`() throws {
         let alone = try Scratch(), apart = try Scratch()
-        try SnapshotDirectory(path: alone.path).write(episodes: Self.state.episodes)
+        try SnapshotDirectory(path: alone.path).write(episodes: Self.state.episodes, timers: [])
         #expect(try SnapshotDirectory(path: alone.path).readState() == OutageState(episodes: Self.state.episodes))
         try SnapshotDirectory(path: apart.path).write(windows: Self.state.windows)
         #expect(try SnapshotDirectory(path: apart.path).readState() == OutageState(windows: Self.state.windows))

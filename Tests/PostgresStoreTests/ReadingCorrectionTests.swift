@@ -330,6 +330,15 @@ private final class InterruptedStore: CommitStore {
     func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] {
         try store.sequences(of: devices)
     }
+    func dueTimers(
+        _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
+    ) throws(StoreFailure) -> [Alerting.Timer] {
+        try store.dueTimers(kinds, waited: waited, by: instant, limit: limit)
+    }
+    func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Alerting.Timer] {
+        try store.timers(names, skippingLocked: skippingLocked)
+    }
+    func everyTimer(_ kind: String) throws(StoreFailure) -> [Alerting.Timer] { try store.everyTimer(kind) }
     func write(_ batch: CommitBatch) throws(StoreFailure) {
         interruption?()
         interruption = nil
