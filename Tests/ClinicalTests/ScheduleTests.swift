@@ -196,7 +196,8 @@ import Testing
         #expect(together.missed(at: closes, since: since, in: []).severity(highRisk: true) == .amber)
         let twice = Schedule(slots: [Self.slot(at: 360), Self.slot(at: 540)], timeZone: "Europe/London")
         #expect(twice.missed(at: closes, since: since, in: []).severity(highRisk: true) == .red)
-        #expect(twice.historyNeeded(at: closes, since: since)?.kinds.values.min() == Self.instant("2026-11-23T04:00:00Z"))
+        #expect(
+            twice.historyNeeded(at: closes, since: since)?.kinds.values.min() == Self.instant("2026-11-23T04:00:00Z"))
         #expect(twice.historyNeeded(at: since, since: since) == nil)
     }
 
