@@ -52,12 +52,12 @@ public struct BatchProcessor {
     }
 
     public private(set) var registry = Registry(version: -1)
-    private var plans: PlanCache
+    var plans: PlanCache
     private var sequences: [Identifier: DeviceSequence] = [:]
     private var openSubjects: Set<Subject>?
     /// The newest word on each patient's consciousness, the distant past where there is none. A NEWS2 score is never
     /// complete without one, so that nearly no report must look for the readings that would complete it.
-    private var consciousness: [Identifier: Instant] = [:]
+    var consciousness: [Identifier: Instant] = [:]
     private var budget = QuarantineBudget()
     private var strangers = UnknownReaders()
     /// Whether our own clock can be trusted.
@@ -275,53 +275,6 @@ public struct BatchProcessor {
         }
     }
 
-    private struct Needs {
-        var all: [Identifier: HistoryNeed] = [:]
-        /// Those of NEWS2 scores.
-        var scores: [Identifier: HistoryNeed] = [:]
-    }
-
-    private mutating func findNeeds(of draft: inout Draft) -> Needs {
-        var needs = Needs()
-        for accepted in draft.accepted {
-            let plan = plans.plan(for: accepted.patient, in: registry)
-            if let need = plan.historyNeeded(for: accepted.report) {
-                needs.all.add(need, of: accepted.patient)
-                draft.rows.lookedBack.add(need, of: accepted.patient)
-            }
-            if let need = scoreNeed(accepted, plan, draft) {
-                needs.all.add(need, of: accepted.patient)
-                needs.scores.add(need, of: accepted.patient)
-            }
-        }
-        return needs
-    }
-
-    /// What a report lacks for its NEWS2 score, where that can matter: see `consciousness`.
-    private func scoreNeed(_ accepted: AcceptedReport, _ plan: Plan, _ draft: Draft) -> HistoryNeed? {
-        guard plan.usesNEWS2 || options.keepsScores else { return nil }
-        let report = accepted.report
-        let says = report.readings.contains { $0.kind == .consciousness }
-        let known = [consciousness[accepted.patient], draft.consciousness[accepted.patient]].compactMap(\.self).max()
-        // Nearly every report ends here: what it would be completed by is known not to be there.
-        if !options.keepsScores, !says, let known, known < report.takenAt - plan.news2Window { return nil }
-        return plan.news2HistoryNeeded(for: report)
-    }
-
-    /// What was looked for is known from now on, found or not. Only of a patient whose consciousness somebody ever
-    /// reported is it worth remembering what a score was looked for in.
-    private func noteConsciousness(
-        in histories: [Identifier: PatientHistory], of needs: Needs, in draft: inout Draft
-    ) {
-        let never = Instant(microseconds: .min)
-        for (patient, need) in needs.scores {
-            let found = histories[patient]?.readings(of: .consciousness).last?.takenAt
-            draft.consciousness[patient] = max(draft.consciousness[patient] ?? never, found ?? never)
-            let newest = max(draft.consciousness[patient] ?? never, consciousness[patient] ?? never)
-            if newest > never { draft.rows.lookedBack.add(need, of: patient) }
-        }
-    }
-
     private func watched<Result>(_ message: Message, _ body: () -> Result) -> Result {
         if let crashGuard { crashGuard.watch(message, body) } else { body() }
     }
@@ -408,11 +361,5 @@ public struct BatchProcessor {
             episodes: draft.rows.episodes, lookedBack: draft.rows.lookedBack, histories: draft.histories,
             reports: draft.rows.reports, timers: draft.rows.timers, endedTimers: draft.rows.endedTimers)
         return report
-    }
-}
-
-extension [Identifier: HistoryNeed] {
-    fileprivate mutating func add(_ need: HistoryNeed, of patient: Identifier) {
-        self[patient] = self[patient]?.union(need) ?? need
     }
 }
