@@ -2,7 +2,7 @@ public import Clinical
 
 /// What a person does about an alert.
 public enum AlertAction: Hashable, Sendable {
-    /// Seen: escalation stops.
+    /// Seen: escalation stops. Of an alert that ended by itself: it is no longer "recovered, not yet seen".
     case acknowledge
     /// "I have it", with a hand-over note where another had it: acknowledged too, if it was not.
     case take
@@ -77,7 +77,8 @@ extension Episode {
         _ action: AlertAction, by actor: AlertActor, note: String? = nil, explanation: String = "{}",
         seen: Int32? = nil, spoke: Int32, at instant: Instant
     ) throws(AlertActionRefusal) -> EpisodeChange {
-        if state == .resolved { throw .alreadyResolved }
+        let isUnseen = state == .resolved && acknowledgedAt == nil
+        if state == .resolved, action != .acknowledge || !isUnseen { throw .alreadyResolved }
         if let seen, seen < spoke { throw .changedSince(seen: seen, now: spoke) }
         var next = self
         let transition: EpisodeEvent.Transition
@@ -86,6 +87,7 @@ extension Episode {
             if state == .acknowledged { throw .alreadyAcknowledged }
             if state == .shelved { throw .isShelved }
             next.acknowledge(at: instant)
+            if isUnseen { next.state = .resolved }
             transition = .acknowledged
         case .take:
             if state == .shelved { throw .isShelved }
@@ -105,6 +107,8 @@ extension Episode {
             transition = .unshelved
         case .resolve:
             if severity == .red, note?.isBlank ?? true { throw .noteRequired }
+            // Who ends it has seen it.
+            if acknowledgedAt == nil { next.acknowledge(at: instant) }
             next.state = .resolved
             transition = .resolved
         }

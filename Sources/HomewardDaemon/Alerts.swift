@@ -14,10 +14,13 @@ public struct Alerts {
         self.configurationPath = configurationPath
     }
 
-    /// Reds first, then the oldest. `all`: resolved ones too. `limit`: no more than so many, and a word on standard
+    /// Reds first, then the oldest. `all`: resolved ones too. `recovered`: only those that ended by themselves and that
+    /// nobody has seen. `limit`: no more than so many, and a word on standard
     /// error when there are more.
-    public func list(all: Bool, site: String?, patient: String?, limit: Int?, json: Bool) throws -> ExitStatus {
-        var filter = AlertFilter()
+    public func list(
+        all: Bool, recovered: Bool, site: String?, patient: String?, limit: Int?, json: Bool
+    ) throws -> ExitStatus {
+        var filter = AlertFilter(recoveredUnseen: recovered)
         if let limit {
             guard limit > 0, limit < Int.max else {
                 StandardError.write("--limit: \(limit) is no number of alerts\n")

@@ -22,12 +22,14 @@ public struct AlertFilter: Sendable, Hashable {
     public var severity: Severity?
     /// Empty takes all.
     public var states: Set<AlertState>
+    /// Only clinical ones that ended by themselves and that nobody has seen, whatever `states` says.
+    public var recoveredUnseen: Bool
     public var limit: Int
 
     public init(
         ids: ClosedRange<AlertID>? = nil, site: Identifier? = nil, patient: Identifier? = nil,
         alertClass: AlertClass? = nil, severity: Severity? = nil,
-        states: Set<AlertState> = [.open, .acknowledged, .shelved], limit: Int = .max
+        states: Set<AlertState> = [.open, .acknowledged, .shelved], recoveredUnseen: Bool = false, limit: Int = .max
     ) {
         self.ids = ids
         self.site = site
@@ -35,6 +37,7 @@ public struct AlertFilter: Sendable, Hashable {
         self.alertClass = alertClass
         self.severity = severity
         self.states = states
+        self.recoveredUnseen = recoveredUnseen
         self.limit = limit
     }
 }
@@ -64,7 +67,9 @@ public final class AlertReader {
             WHERE ($1::uuid IS NULL OR id BETWEEN $1::uuid AND $2::uuid) AND ($3::text IS NULL OR site = $3::text)
                 AND ($4::text IS NULL OR (subject_type = 'patient' AND subject = $4::text))
                 AND ($5::text IS NULL OR class = $5::text) AND ($6::text IS NULL OR severity = $6::text)
-                AND (cardinality($7::text[]) = 0 OR state = ANY ($7::text[]))
+                AND (cardinality($7::text[]) = 0 OR $12::int4 = 1 OR state = ANY ($7::text[]))
+                AND ($12::int4 = 0 OR (state = 'resolved' AND class = 'clinical' AND resolved_by = 'homeward'
+                    AND acknowledged_at IS NULL))
                 AND ($8::uuid IS NULL OR (array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id)
                     > ($9::int4, $10::timestamptz, $8::uuid))
             ORDER BY array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id
@@ -121,6 +126,7 @@ public final class AlertReader {
             for _ in 0..<3 { parameters.addNull() }
         }
         parameters.add(Int32(clamping: limit))
+        parameters.add(Int32(filter.recoveredUnseen ? 1 : 0))
         let result = try connection.run(Self.alerts, parameters, doing: "reading alerts")
         let episodes = try EpisodeRow.episodes(result)
         return episodes.enumerated().map { row, episode in

@@ -36,7 +36,8 @@ enum EpisodeWriting {
                 latest_taken_at = excluded.latest_taken_at, revision = excluded.revision,
                 acknowledged_by = CASE WHEN excluded.acknowledged_at IS NOT NULL
                     THEN coalesce(excluded.acknowledged_by, a.acknowledged_by) END,
-                resolved_at = excluded.resolved_at, resolved_by = excluded.resolved_by
+                resolved_at = coalesce(a.resolved_at, excluded.resolved_at),
+                resolved_by = coalesce(a.resolved_by, excluded.resolved_by)
             """)
 
     private static let insertEvents = Statement(
@@ -94,7 +95,7 @@ enum EpisodeWriting {
         parameters.addTexts(of: changes) { change in
             guard let at = change.episode.acknowledgedAt else { return nil }
             return change.events.last {
-                $0.transition == .acknowledged || ($0.transition == .taken && $0.at == at)
+                $0.transition == .acknowledged || ([.taken, .resolved].contains($0.transition) && $0.at == at)
             }?.actor
         }
         parameters.addInstants(of: changes) { resolution(of: $0)?.at }

@@ -16,6 +16,9 @@ struct AlertsCommand: ParsableCommand {
         @Flag(help: "Resolved ones too.")
         var all = false
 
+        @Flag(help: "Only those that ended by themselves and that nobody has seen; `ack` says that they are seen.")
+        var recovered = false
+
         @Option(help: ArgumentHelp("Only this site's.", valueName: "CODE"))
         var site: String?
 
@@ -30,7 +33,7 @@ struct AlertsCommand: ParsableCommand {
 
         func run() throws {
             try Alerts(configurationPath: parent.config.path)
-                .list(all: all, site: site, patient: patient, limit: limit, json: json).check()
+                .list(all: all, recovered: recovered, site: site, patient: patient, limit: limit, json: json).check()
         }
     }
 

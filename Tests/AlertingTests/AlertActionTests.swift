@@ -23,7 +23,7 @@ private func alert(_ state: AlertState = .open, _ severity: Severity = .red) -> 
         (.acknowledged, .unshelve, nil), (.acknowledged, .resolve, .resolved),
         (.shelved, .acknowledge, nil), (.shelved, .take, nil), (.shelved, shelve, nil),
         (.shelved, .unshelve, .acknowledged), (.shelved, .resolve, .resolved),
-        (.resolved, .acknowledge, nil), (.resolved, .take, nil), (.resolved, shelve, nil),
+        (.resolved, .acknowledge, .resolved), (.resolved, .take, nil), (.resolved, shelve, nil),
         (.resolved, .unshelve, nil), (.resolved, .resolve, nil),
     ]
 
@@ -36,6 +36,17 @@ private func alert(_ state: AlertState = .open, _ severity: Severity = .red) -> 
         #expect(change.events.map(\.revision) == [4])
         #expect(change.events.map(\.actor) == ["cm-01"])
         #expect(change.events.allSatisfy { !$0.transition.notifies && $0.summary.contains("rang her") })
+    }
+
+    /// "Recovered, not yet seen" until somebody has.
+    @Test func whatEndedByItselfIsSeenOnce() throws {
+        let seen = try alert(.resolved, .amber).after(.acknowledge, by: actor, spoke: 1, at: noon).episode
+        #expect(seen.acknowledgedAt == noon)
+        #expect(throws: AlertActionRefusal.alreadyResolved) {
+            try seen.after(.acknowledge, by: actor, spoke: 1, at: noon)
+        }
+        let ended = try alert(.open, .amber).after(.resolve, by: actor, spoke: 1, at: noon).episode
+        #expect(ended.acknowledgedAt == noon, "who ends it has seen it")
     }
 
     private static let spans: [(Severity, Interval, Bool)] = [

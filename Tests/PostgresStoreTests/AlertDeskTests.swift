@@ -41,6 +41,24 @@ extension PostgresStoreSuite {
             #expect(events.last?.explanation.contains("\"account\": \"root\"") == true)
         }
 
+        @Test func whatRecoveredIsListedUntilSomebodyHasSeenIt() throws {
+            let database = try database(.amber)
+            var ended = episode(1, severity: .amber, state: .resolved, revision: 2)
+            ended.latestTakenAt = morning + .hours(1)
+            var batch = CommitBatch()
+            batch.episodes = [EpisodeChange(episode: ended, isNew: false, events: [event(ended, .backInRange)])]
+            _ = try database.store().store([], batch)
+            let reader = AlertReader(database.configuration)
+            let unseen = AlertFilter(recoveredUnseen: true)
+            let before = try #require(try reader.alerts(unseen).first)
+            let desk = AlertDesk(database.configuration)
+            _ = try desk.act(.acknowledge, on: ended.id, by: actor, note: nil, seen: nil, at: morning + .hours(2))
+            #expect(try reader.alerts(unseen).isEmpty)
+            let after = try #require(try reader.alerts(AlertFilter(states: [.resolved])).first)
+            #expect(after.acknowledgedBy == "cm-01")
+            #expect(after.resolvedAt == before.resolvedAt && after.resolvedBy == "homeward")
+        }
+
         @Test func aRefusalChangesNothing() throws {
             let database = try database()
             let desk = AlertDesk(database.configuration)
