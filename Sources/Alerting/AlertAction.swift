@@ -120,6 +120,24 @@ extension Episode {
         return EpisodeChange(episode: next, isNew: false, events: [event])
     }
 
+    /// A shelved alert when its time is over: open, as nobody had seen it, and told of again. Nil when it is not shelved
+    /// any more.
+    public func comingBack(at instant: Instant) -> EpisodeChange? {
+        guard state == .shelved else { return nil }
+        var next = self
+        next.state = .open
+        next.acknowledgedAt = nil
+        next.worstAcknowledged = nil
+        next.revision += 1
+        next.summary = summary.hasPrefix(Self.shelvingOver) ? summary : Self.shelvingOver + summary
+        let event = EpisodeEvent(
+            alert: id, revision: next.revision, transition: .reopened, severity: severity, at: instant, report: nil,
+            actor: "homeward", summary: next.summary, explanation: "{}")
+        return EpisodeChange(episode: next, isNew: false, events: [event])
+    }
+
+    private static let shelvingOver = "No longer shelved, and not resolved: "
+
     private mutating func acknowledge(at instant: Instant) {
         state = .acknowledged
         acknowledgedAt = instant

@@ -100,7 +100,7 @@ public struct EpisodeEvent: Hashable, Sendable {
         /// "I have it": by whom it is being dealt with.
         case taken
         case shelved
-        /// Taken back, or its time was over: acknowledged as before.
+        /// Taken back by a person: acknowledged as before.
         case unshelved
         case resolved
         /// A reading that caused it was marked entered in error: an amber that nothing else caused ends.

@@ -281,19 +281,22 @@ private struct Judgement {
 
     /// A report is one occasion, however many readings of the kind it holds. The limit is met when `occurrences`
     /// occasions in a row, this one among them, are beyond it and lie within the span, by the time they were taken and
-    /// not by the order in which they came. Returns the other occasions' readings, oldest first; nil when not met.
+    /// not by the order in which they came. Where the limit asks for a repeat a normal one between them is no bar:
+    /// "a second such within 24 h" (clinical facts, section 4). Returns the other occasions' readings, oldest first; nil when not met.
     func run(of threshold: Threshold, kind: Kind, side: Side) -> [PastReading]? {
         var before: [PastReading] = []
         var after: [PastReading] = []
         let occasions = occasions(of: kind)
         for occasion in occasions.reversed() where isBefore(occasion) {
             guard let beyond = occasion.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }) else {
+                if threshold.repeatAfter != nil { continue }
                 break
             }
             before.insert(beyond, at: 0)
         }
         for occasion in occasions where !isBefore(occasion) {
             guard let beyond = occasion.first(where: { Measured($0).isBeyond(threshold.limit, on: side) }) else {
+                if threshold.repeatAfter != nil { continue }
                 break
             }
             after.append(beyond)

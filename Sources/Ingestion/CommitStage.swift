@@ -41,7 +41,7 @@ public struct CommitStage {
     /// When a second had passed without a report; monotonic nanoseconds.
     var lastIdle: Int64 = .min
     /// That nothing can be received from the broker.
-    var isBlindnessTold = false
+    var isBlindnessTold: Bool?
     private var poison = PoisonGauge()
     private var lastComplaint: (words: String, tick: Int64)?
 

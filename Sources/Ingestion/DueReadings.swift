@@ -209,26 +209,33 @@ extension Draft {
             $0.key.description < $1.key.description
         }) {
             let ambers = ofSite.filter { $0.severity == .amber }
-            let list: Subject? = ambers.count > 1 ? .site(site) : nil
+            // A slot's list is told once: who is found missing after that is told of by himself.
+            let closed = Self.closed(ambers, at: instant)
+            let isTold = open.contains {
+                $0.subject == .site(site) && $0.rule == Schedule.missedReadingsRule && $0.latestTakenAt == closed
+            }
+            let list: Subject? = ambers.count > 1 && !isTold ? .site(site) : nil
             for one in ofSite.sorted(by: { $0.patient.code.description < $1.patient.code.description }) {
                 let isListed = list != nil && one.severity == .amber
                 if isListed { toldTogether.insert(.patient(one.patient.code)) }
                 guard one.severity != nil || owing.contains(.patient(one.patient.code)) else { continue }
                 findings.append(one.finding(at: instant, toldWith: isListed ? list : nil))
             }
-            if list != nil { addList(of: ambers, site: site, at: instant, open: open) }
+            if list != nil { addList(of: ambers, site: site, closed: closed, at: instant) }
         }
     }
 
-    private mutating func addList(of ambers: [JudgedSchedule], site: Identifier, at instant: Instant, open: [Episode]) {
-        let closed = ambers.flatMap(\.missed.missed).map(\.reading.closes).max() ?? instant
+    private static func closed(_ ambers: [JudgedSchedule], at instant: Instant) -> Instant {
+        ambers.flatMap(\.missed.missed).map(\.reading.closes).max() ?? instant
+    }
+
+    private mutating func addList(of ambers: [JudgedSchedule], site: Identifier, closed: Instant, at instant: Instant) {
         var finding = Finding(
             subject: .site(site), site: site, device: nil, rule: Schedule.missedReadingsRule, alertClass: .clinical,
             verdict: .inRange, takenAt: closed, receivedAt: instant, report: nil,
             summary: "The next readings were due.")
-        let before = open.first { $0.subject == .site(site) && $0.rule == Schedule.missedReadingsRule }
-        // The list of the slot before ends with the next one; what is left of this very slot joins it.
-        if before?.latestTakenAt != closed { findings.append(finding) }
+        // The list of the slot before ends with the next one.
+        findings.append(finding)
         finding.verdict = .beyond(.amber)
         finding.summary = Self.list(of: ambers)
         findings.append(finding)

@@ -133,8 +133,10 @@ extension HeldRed {
 }
 
 extension BatchProcessor {
-    /// A red waits for its repeat only where somebody asks for it while the patient is still there.
+    /// A red waits for its repeat only where somebody asks for it while the patient is still there, and where our clock
+    /// can tell for how long.
     func mayHold(_ accepted: AcceptedReport) -> Bool {
-        options.holdsReds && !accepted.report.isLate && registry.devices[accepted.report.key.device]?.canAsk == true
+        options.holdsReds && clock.problem == nil && !accepted.report.isLate
+            && registry.devices[accepted.report.key.device]?.canAsk == true
     }
 }

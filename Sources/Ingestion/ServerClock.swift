@@ -30,6 +30,8 @@ struct ServerClock {
     /// How many of `words` say so.
     private var aheadCount = 0
     private var newest = Instant(microseconds: .min)
+    private var lastCount = Instant(microseconds: .min)
+    private var lastSweep = Instant(microseconds: 0)
     private var readersAhead: String?
     /// The latest time that a finding carried: a clock that is set back must not keep its own alert open.
     private var toldThrough = Instant(microseconds: .min)
@@ -45,6 +47,9 @@ struct ServerClock {
         for candidate in batch { look(at: candidate, in: registry) }
         // Fewer than would make a crowd: nothing to count.
         guard aheadCount * 2 > Self.crowd || readersAhead != nil else { return }
+        // Counting a large crowd takes longer than a batch may wait: once a second is enough.
+        if words.count > 100, lastCount > Instant(microseconds: .min), newest - lastCount < .seconds(1) { return }
+        lastCount = newest
         let heard = words.values.filter { newest - $0.at <= Self.window }
         let ahead = heard.count { $0.isAhead }
         readersAhead =
@@ -61,11 +66,19 @@ struct ServerClock {
         let clock = candidate.decoded.clock
         let at = candidate.message.receivedAt
         // It was set back: what was received before that can't be compared.
-        if newest - at > Self.window { (newest, words, aheadCount) = (at, [:], 0) }
+        if newest - at > Self.window {
+            (newest, words, aheadCount) = (at, [:], 0)
+            (lastCount, lastSweep) = (Instant(microseconds: .min), at)
+        }
         newest = max(newest, at)
-        if words.count >= Self.capacity {
+        if words.count >= Self.capacity, words[topic.device] == nil {
+            // So many readers within five minutes are crowd enough: others need not be heard, nor these be gone through
+            // more than once a minute.
+            guard newest - lastSweep >= .minutes(1) else { return }
+            lastSweep = newest
             words = words.filter { newest - $0.value.at <= Self.window }
             aheadCount = words.values.count { $0.isAhead }
+            guard words.count < Self.capacity else { return }
         }
         let word = Word(at: at, isAhead: clock.corrected || clock.refusal == .clockFuture)
         if let before = words.updateValue(word, forKey: topic.device), before.isAhead { aheadCount -= 1 }

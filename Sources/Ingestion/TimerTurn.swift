@@ -25,7 +25,8 @@ extension BatchProcessor {
                 return nil
             }
             var draft = Draft(registry: registry)
-            try fire(due, &draft, in: store, by: instant)
+            // The database's clock has called them due; where ours is behind, they would be found not due again and again.
+            try fire(due, &draft, in: store, by: due.map(\.due).reduce(instant, max))
             if let ledger { draft.record(ledger) }
             try store.write(draft.rows)
             try store.commit()
@@ -42,7 +43,8 @@ extension BatchProcessor {
     private func dueTimers(
         of store: any CommitStore, waited: Interval, by instant: Instant, _ reach: MissedReach?
     ) throws(StoreFailure) -> [Timer] {
-        var due = try store.dueTimers([HeldRed.kind], waited: waited, by: instant, limit: Self.timersAtOnce)
+        var due = try store.dueTimers(
+            [HeldRed.kind, ShelvingEnd.kind], waited: waited, by: instant, limit: Self.timersAtOnce)
         let deferral = reach == .all ? waited : DueReadingTimer.longestDeferral
         guard let reach else { return due }
         due += try store.dueTimers(
@@ -62,7 +64,7 @@ extension BatchProcessor {
         _ due: [Timer], _ draft: inout Draft, in store: any CommitStore, by instant: Instant
     ) throws(StoreFailure) {
         let judged = try judgeSchedules(due.compactMap(DueReadingTimer.init), in: store, at: instant)
-        var subjects = Set(due.compactMap { HeldRed($0)?.finding.subject })
+        var subjects = Set(due.compactMap { HeldRed($0)?.finding.subject ?? ShelvingEnd($0)?.subject })
         for one in judged { subjects.formUnion([.patient(one.patient.code), .site(one.patient.site)]) }
         let open = try store.openEpisodes(of: Array(subjects))
         let dueAt = Dictionary(due.map { ($0.name, $0.due) }, uniquingKeysWith: { $1 })
@@ -80,6 +82,7 @@ extension BatchProcessor {
         }
         draft.add(judged.filter { patients.contains($0.patient.code) }, at: instant, open: open)
         raise(&draft, over: open, of: subjects)
+        bringBack(ours.compactMap { ShelvingEnd($0) }, &draft, over: open, at: instant)
     }
 }
 
@@ -134,11 +137,11 @@ extension CommitStage {
     /// Whom an outage of the broker hides: one technical alert, and each care team is told once. Missed readings wait.
     private mutating func tellOfBlindness(now: Int64, at instant: Instant) {
         let link = control.brokerLink
-        if let blindness = link.blindness(now: now), !isBlindnessTold {
+        if let blindness = link.blindness(now: now), isBlindnessTold != true {
             isBlindnessTold = true
             let since = instant - Interval(microseconds: blindness / 1000)
             raise(processor.findingsOfBlindness(since: since, at: instant))
-        } else if isBlindnessTold, link.reach(idleAt: lastIdle, now: now) == .all {
+        } else if isBlindnessTold != false, link.reach(idleAt: lastIdle, now: now) == .all {
             isBlindnessTold = false
             raise(processor.findingsOfSight(at: instant))
         }

@@ -86,7 +86,11 @@ public final class AlertDesk {
         } catch {
             return .failure(error)
         }
-        _ = try connection.run(EpisodeWriting.calls([change]), doing: "acting on an alert")
+        var calls = EpisodeWriting.calls([change])
+        if case .shelve(let end) = action {
+            calls.append(TimerWriting.schedule([ShelvingEnd(of: change.episode, at: end).timer]))
+        }
+        _ = try connection.run(calls, doing: "acting on an alert")
         return .success(change.episode)
     }
 

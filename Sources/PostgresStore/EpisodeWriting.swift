@@ -34,8 +34,10 @@ enum EpisodeWriting {
                 summary = excluded.summary, escalation_level = excluded.escalation_level, worst = excluded.worst,
                 acknowledged_at = excluded.acknowledged_at, worst_acknowledged = excluded.worst_acknowledged,
                 latest_taken_at = excluded.latest_taken_at, revision = excluded.revision,
-                acknowledged_by = CASE WHEN excluded.acknowledged_at IS NOT NULL
-                    THEN coalesce(excluded.acknowledged_by, a.acknowledged_by) END,
+                acknowledged_by = CASE WHEN excluded.acknowledged_at IS NULL THEN NULL
+                    WHEN excluded.acknowledged_at = a.acknowledged_at
+                    THEN coalesce(a.acknowledged_by, excluded.acknowledged_by)
+                    ELSE coalesce(excluded.acknowledged_by, a.acknowledged_by) END,
                 resolved_at = coalesce(a.resolved_at, excluded.resolved_at),
                 resolved_by = coalesce(a.resolved_by, excluded.resolved_by)
             """)

@@ -101,6 +101,15 @@ import Testing
         #expect(bench.open == [:])
     }
 
+    /// Clinical facts, section 4: a second such within 24 h, not one straight after the other.
+    @Test func aSecondWithinItsSpanIsRedWhateverLiesBetween() throws {
+        var bench = bench()
+        try bench.commit(pressure("a", 178))
+        try bench.commit(pressure("b", 150, at: Bench.now + .minutes(10)))
+        try bench.commit(pressure("c", 176, at: Bench.now + .minutes(40)))
+        #expect(bench.open == ["systolic-high": .red])
+    }
+
     /// What counts is when the repeat was received, not when the timer is looked at.
     @Test func aRepeatAfterItsTimeComesAfterTheSilence() throws {
         var bench = bench()

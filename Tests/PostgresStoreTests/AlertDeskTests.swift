@@ -1,9 +1,11 @@
 import Alerting
 import Clinical
-import Ingestion
+import Documents
 import PostgresStore
 import TestSupport
 import Testing
+
+@testable import Ingestion
 
 extension PostgresStoreSuite {
     @Suite struct AlertDeskTests {
@@ -57,6 +59,28 @@ extension PostgresStoreSuite {
             let after = try #require(try reader.alerts(AlertFilter(states: [.resolved])).first)
             #expect(after.acknowledgedBy == "cm-01")
             #expect(after.resolvedAt == before.resolvedAt && after.resolvedBy == "homeward")
+        }
+
+        @Test func aShelvedAlertComesBackByItselfOnce() throws {
+            let database = try database()
+            let desk = AlertDesk(database.configuration)
+            // Both ends lie in the past of the server's clock: the timer is due at once.
+            _ = try desk.act(.acknowledge, on: episode(1).id, by: actor, note: nil, seen: nil, at: longAgo)
+            _ = try desk.act(
+                .shelve(until: longAgo + .hours(1)), on: episode(1).id, by: actor, note: "visit", seen: nil, at: longAgo
+            )
+            var processors = (0..<3).map { _ in BatchProcessor(packs: BuiltInPacks.library()) }
+            var reports: [BatchProcessor.Report] = []
+            for index in processors.indices {
+                let store = database.store()
+                if let report = try processors[index].fireTimers(of: store, by: longAgo + .hours(2)) {
+                    reports.append(report)
+                }
+            }
+            #expect(reports.count == 1)
+            #expect(reports.first?.notifying.map(\.episode.state) == [.open])
+            #expect(try database.query("SELECT state, acknowledged_by FROM homeward.v_alert") == [["open", nil]])
+            #expect(try database.query("SELECT 1 FROM homeward.timer").isEmpty)
         }
 
         @Test func aRefusalChangesNothing() throws {
