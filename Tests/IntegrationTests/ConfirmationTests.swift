@@ -37,6 +37,8 @@ import Testing
         #expect(try reader.receipted("a").contains(#""repeat_after_minutes":30"#))
         #expect(try alerts(stack) == [["P0001", "systolic-high", "amber", "open"]])
         #expect(eventually { hook.bodies.count == 1 })
+        // A daemon that dies before it has recorded a message sends it again.
+        #expect(try eventually { try stack.query("SELECT state FROM homeward.v_delivery") == [["sent"]] })
         stack.killDaemon()
         _ = try stack.query("UPDATE homeward.timer SET due_at = now() - interval '1 minute' RETURNING kind")
         try stack.startReadyDaemon()
@@ -65,6 +67,8 @@ import Testing
         try reader.publish(pressure("a", 178, 101))
         _ = try reader.receipted("a")
         #expect(eventually { hook.bodies.count == 1 })
+        // A daemon that dies before it has recorded a message sends it again.
+        #expect(try eventually { try stack.query("SELECT state FROM homeward.v_delivery") == [["sent"]] })
         stack.killDaemon()
         _ = try stack.query("UPDATE homeward.timer SET due_at = now() + interval '8 seconds' RETURNING kind")
         try stack.startReadyDaemon()
