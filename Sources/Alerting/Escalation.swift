@@ -40,7 +40,7 @@ public struct Escalation: Sendable {
             let people = level < steps.count ? steps[level].people : steps.flatMap(\.people)
             var told: Set<Identifier> = []
             for person in people where told.insert(person.code).inserted {
-                entries += Route.channels(of: person).map {
+                entries += route.channels(of: person).map {
                     OutboxEntry(
                         alert: episode.id, revision: revision, step: level, channel: $0, recipient: person.code)
                 }
