@@ -213,7 +213,7 @@ let package = Package(
             name: "HomewardDaemonTests",
             dependencies: [
                 "HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport", "Alerting", "Formats",
-                "Ingestion",
+                "Ingestion", "PostgresStore",
             ],
             swiftSettings: settings),
         .testTarget(

@@ -44,6 +44,14 @@ faults() {
     HOMEWARD_FAULT_SEEDS=10 HOMEWARD_FAULT_SECONDS=15 swift test --skip-build --filter FaultTests
 }
 
+# At the rate that the promise is for, which a debug build does not keep.
+outage_at_full_rate() {
+    local binaries
+    binaries=$(swift build -c release --static-swift-stdlib --show-bin-path)
+    HOMEWARD_BINARY=$binaries/homeward HOMEWARD_OUTAGE_RATE=2000 \
+        swift test --skip-build --filter FaultSuite/OutageTests
+}
+
 install_build_packages
 install_server_packages
 install_test_packages
@@ -57,5 +65,6 @@ if [ -z "$quick" ]; then
     step "faults, ten seeds" faults
     step "fuzzing the report decoder" deploy/fuzz.sh 60
     step "release build" release_build
+    step "outage, 2,000 reports a second" outage_at_full_rate
 fi
 say "all passed in $SECONDS s"

@@ -96,4 +96,15 @@ extension AlertID: CustomStringConvertible {
         else { return nil }
         self.init(high: high, low: low)
     }
+
+    /// All ids whose text begins so; nil where none can.
+    public static func beginning(with text: String) -> ClosedRange<AlertID>? {
+        let places = "00000000-0000-0000-0000-000000000000"
+        guard !text.isEmpty, text.utf8.count <= places.utf8.count else { return nil }
+        let rest = places.dropFirst(text.utf8.count)
+        guard let first = AlertID(text + rest), let last = AlertID(text + rest.replacing("0", with: "f")) else {
+            return nil
+        }
+        return first...last
+    }
 }

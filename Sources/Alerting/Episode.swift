@@ -12,7 +12,7 @@ public enum Subject: Hashable, Sendable {
 }
 
 /// 128 bits derived from (rule, subject, opening report), so that a retried or replayed opening has the same id.
-public struct AlertID: Hashable, Sendable {
+public struct AlertID: Hashable, Comparable, Sendable {
     public var high: UInt64
     public var low: UInt64
 
@@ -20,6 +20,9 @@ public struct AlertID: Hashable, Sendable {
         self.high = high
         self.low = low
     }
+
+    /// As the database orders them.
+    public static func < (left: AlertID, right: AlertID) -> Bool { (left.high, left.low) < (right.high, right.low) }
 }
 
 public enum AlertState: String, CaseIterable, Sendable {
@@ -100,6 +103,8 @@ public struct EpisodeEvent: Hashable, Sendable {
         /// Taken back, or its time was over: acknowledged as before.
         case unshelved
         case resolved
+        /// A reading that caused it was marked entered in error: an amber that nothing else caused ends.
+        case enteredInError = "entered-in-error"
     }
 
     public var alert: AlertID

@@ -16,12 +16,14 @@ public struct EpisodeLedger: Sendable {
     private var order: [Key] = []
     private var resolvedChanges: [EpisodeChange] = []
     private let redsEndInRange: Bool
+    private let standingRules: Set<String>
 
-    /// `redsEndInRange`: in a replay nobody acknowledges, so there a red too ends by its clear rule; elsewhere a red
-    /// never closes itself.
-    public init(open episodes: [Episode], redsEndInRange: Bool = false) {
+    /// `redsEndInRange`: in a replay nobody acknowledges, so there a red too ends by its clear rule, but for those of
+    /// `standingRules`; elsewhere a red never closes itself.
+    public init(open episodes: [Episode], redsEndInRange: Bool = false, standingRules: Set<String> = []) {
         for episode in episodes { self.episodes[Key(subject: episode.subject, rule: episode.rule)] = episode }
         self.redsEndInRange = redsEndInRange
+        self.standingRules = standingRules
     }
 
     /// What is to be written, in the order in which it first changed.
@@ -32,13 +34,30 @@ public struct EpisodeLedger: Sendable {
         switch finding.verdict {
         case .beyond(let severity):
             if let episode = episodes[key] {
+                guard !finding.isStanding || severity > episode.severity else { return }
                 join(episode, key, finding, severity)
             } else {
                 open(key, finding, severity)
             }
         case .inRange:
             if let episode = episodes[key] { clear(episode, key, finding) }
+        case .unconfirmed(let clears):
+            guard let episode = episodes[key] else { return }
+            if episode.severity < .red {
+                note(episode, key, finding)
+            } else if clears {
+                clear(episode, key, finding)
+            }
         }
+    }
+
+    /// The alert stays as it is and says what the repeat was.
+    private mutating func note(_ before: Episode, _ key: Key, _ finding: Finding) {
+        guard !finding.late, finding.takenAt >= (before.latestTakenAt ?? finding.takenAt) else { return }
+        var episode = before
+        episode.summary = finding.summary
+        episode.latestTakenAt = finding.takenAt
+        record(episode, key, .joined, finding, isNew: false)
     }
 
     private mutating func open(_ key: Key, _ finding: Finding, _ severity: Severity) {
@@ -53,7 +72,11 @@ public struct EpisodeLedger: Sendable {
     private mutating func join(_ before: Episode, _ key: Key, _ finding: Finding, _ severity: Severity) {
         var episode = before
         let worsens = severity > before.severity
-        let speaksAgain = before.state != .open && (worsens || speaksInsideRed(before, finding, severity))
+        // Whoever was told of it was told, too, that the reading was entered in error.
+        let isVoided = before.worst == Episode.voided
+        let speaksAgain =
+            isVoided && severity >= before.severity
+            || before.state != .open && (worsens || speaksInsideRed(before, finding, severity))
         if worsens || speaksAgain {
             episode.severity = max(before.severity, severity)
             episode.state = .open
@@ -63,7 +86,11 @@ public struct EpisodeLedger: Sendable {
             episode.summary = finding.summary
         }
         if !finding.late { episode.late = false }
-        episode.worst = [before.worst, finding.measure].compactMap(\.self).max()
+        if !isVoided {
+            episode.worst = [before.worst, finding.measure].compactMap(\.self).max()
+        } else if severity >= before.severity {
+            episode.worst = finding.measure
+        }
         episode.latestTakenAt = max(before.latestTakenAt ?? finding.takenAt, finding.takenAt)
         record(episode, key, worsens ? .worsened : speaksAgain ? .reopened : .joined, finding, isNew: false)
     }
@@ -87,7 +114,7 @@ public struct EpisodeLedger: Sendable {
     private mutating func clear(_ before: Episode, _ key: Key, _ finding: Finding) {
         // A late reading says nothing of now: it never clears a newer state.
         guard !finding.late, finding.takenAt >= (before.latestTakenAt ?? finding.takenAt) else { return }
-        guard before.severity < .red || redsEndInRange else { return }
+        guard before.severity < .red || redsEndInRange && !standingRules.contains(before.rule) else { return }
         var episode = before
         episode.state = .resolved
         episode.latestTakenAt = finding.takenAt
@@ -148,7 +175,7 @@ extension EpisodeEvent.Transition {
     public var notifies: Bool {
         switch self {
         case .opened, .worsened, .reopened: true
-        case .joined, .backInRange, .acknowledged, .taken, .shelved, .unshelved, .resolved: false
+        case .joined, .backInRange, .acknowledged, .taken, .shelved, .unshelved, .resolved, .enteredInError: false
         }
     }
 }

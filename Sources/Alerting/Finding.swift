@@ -6,6 +6,9 @@ public struct Finding: Hashable, Sendable {
         case beyond(Severity)
         /// Inside every limit of the rule, by its clear margin.
         case inRange
+        /// In range, and the reading before it waited for a confirmation that this one does not give: an amber stays open
+        /// and says so. `clears`: inside every limit by the clear margin too.
+        case unconfirmed(clears: Bool)
     }
 
     public var subject: Subject
@@ -23,6 +26,8 @@ public struct Finding: Hashable, Sendable {
     public var measure: Double?
     /// By how much a red must get worse to speak again after its acknowledgement.
     public var step: Double?
+    /// A state that goes on: while its alert is open, the same again is no event of its history.
+    public var isStanding = false
     /// One sentence that a nurse can read.
     public var summary: String
     /// JSON with all inputs.

@@ -18,8 +18,9 @@ public struct Route: Sendable {
     public func entries(for change: EpisodeChange, at instant: Instant) -> [OutboxEntry] {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
         let episode = change.episode
+        let sites = episode.site.map { [$0] } ?? registry.sites.keys.sorted { $0.description < $1.description }
         var entries: [OutboxEntry] = []
-        for site in sites(of: episode) {
+        for site in sites {
             for (step, people) in chain(for: episode, site: site, at: instant).enumerated() {
                 let reached = people.filter(registry.served.reach)
                 guard !reached.isEmpty else { continue }
@@ -112,36 +113,18 @@ public struct Route: Sendable {
     }
 
     private func chain(for episode: Episode, site: Identifier, at instant: Instant) -> [[CareManager]] {
-        steps(for: episode, site: site, at: instant).map(\.people)
-    }
-
-    /// The steps in force at that time, with who is there for each: soonest first.
-    func steps(
-        for episode: Episode, site: Identifier, at instant: Instant
-    ) -> [(after: Interval, people: [CareManager])] {
         let paths = registry.escalation.filter {
             $0.site == site && $0.alertClass == episode.alertClass && $0.severity == episode.severity
                 && isInForce($0.when, at: instant, site: site)
         }
-        let named = paths.flatMap(\.steps).sorted { $0.after < $1.after }.map { step in
-            (after: step.after, people: people(step.to, episode: episode, site: site))
-        }
-        // Outside contract, section 6: team leads after 15 min for red and 4 h for amber.
-        let second: Interval = episode.severity == .red ? .minutes(15) : .hours(4)
-        let standard: [(after: Interval, people: [CareManager])] =
+        let steps = paths.flatMap(\.steps).sorted { $0.after < $1.after }
+        let named = steps.map { step in people(step.to, episode: episode, site: site) }
+        let standard: [[CareManager]] =
             switch episode.alertClass {
-            case .clinical: [(.seconds(0), keyWorker(of: episode)), (second, team(of: site, role: .teamLead))]
-            case .technical:
-                [(.seconds(0), team(of: site, role: .administrator)), (second, team(of: site, role: .teamLead))]
+            case .clinical: [keyWorker(of: episode), team(of: site, role: .teamLead)]
+            case .technical: [team(of: site, role: .administrator), team(of: site, role: .teamLead)]
             }
-        return (named.isEmpty ? standard : named).map { step in
-            (step.after, step.people.compactMap { present($0, at: instant, site: site) })
-        }
-    }
-
-    /// The sites whose people are told of an alert.
-    func sites(of episode: Episode) -> [Identifier] {
-        episode.site.map { [$0] } ?? registry.sites.keys.sorted { $0.description < $1.description }
+        return (steps.isEmpty ? standard : named).map { $0.compactMap { present($0, at: instant, site: site) } }
     }
 
     private func people(
@@ -155,6 +138,8 @@ public struct Route: Sendable {
     }
 
     private func keyWorker(of episode: Episode) -> [CareManager] {
+        // What is about a whole site is for all who work there.
+        if case .site(let code) = episode.subject { return team(of: code, role: .careManager) }
         let patient: Identifier? =
             switch episode.subject {
             case .patient(let code): code

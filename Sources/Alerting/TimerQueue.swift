@@ -17,6 +17,21 @@ public struct Timer: Hashable, Sendable {
     }
 }
 
+/// What makes a timer the only one of its sort.
+public struct TimerName: Hashable, Sendable {
+    public var kind: String
+    public var subject: String
+
+    public init(kind: String, subject: String) {
+        self.kind = kind
+        self.subject = subject
+    }
+}
+
+extension Timer {
+    public var name: TimerName { TimerName(kind: kind, subject: subject) }
+}
+
 /// A timer that came due and is ours until the lease ends.
 public struct ClaimedTimer: Hashable, Sendable {
     public var timer: Timer

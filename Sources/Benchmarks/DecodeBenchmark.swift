@@ -11,10 +11,10 @@ struct DecodeBenchmark: ParsableCommand {
         commandName: "decode", abstract: "Report decoder against JSONDecoder, with allocations.")
 
     @Option(help: "Reports of each run of ours; JSONDecoder's has a twentieth.")
-    var reports = 400_000
+    var reports = 100_000
 
     @Option(help: "Runs of each, in turn.")
-    var runs = 5
+    var runs = 21
 
     private static let example = Array(
         #"""

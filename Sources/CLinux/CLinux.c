@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/timex.h>
 #include <time.h>
 
 void linux_name_thread(const char *name) {
@@ -43,4 +44,10 @@ int32_t linux_poll_readable(int32_t descriptor, int32_t milliseconds) {
     struct pollfd watched = {.fd = descriptor, .events = POLLIN};
     int ready = poll(&watched, 1, milliseconds);
     return ready < 0 ? -errno : ready;
+}
+
+int32_t linux_clock_is_synchronised(void) {
+    struct timex state = {.modes = 0};
+    int answer = adjtimex(&state);
+    return answer < 0 ? -errno : answer != TIME_ERROR;
 }

@@ -121,5 +121,8 @@ public struct Verdict: Sendable, Hashable {
     /// The rule code for an immediate red in a report that was refused.
     public static let unverifiedRedRule = "unverified-red"
     /// Rule codes that are ours: no pack may name a rule so.
-    public static let reservedRules: Set<String> = [lateRedRule, unverifiedRedRule]
+    public static let reservedRules: Set<String> = [
+        lateRedRule, unverifiedRedRule, Schedule.missedReadingRule, Schedule.missedReadingsRule,
+        Schedule.unseenRule,
+    ]
 }

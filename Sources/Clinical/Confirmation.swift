@@ -49,6 +49,13 @@ extension Verdict {
     }
 }
 
+extension Plan {
+    /// Whether a limit on that side of the kind asks for a repeat: a reading of the kind may settle a red that waits.
+    public func asksForRepeat(_ kind: Kind, _ side: Side) -> Bool {
+        asksForSeveral && limits(kind, side).contains { $0.threshold.repeatAfter != nil }
+    }
+}
+
 extension Sentence {
     /// "… above the red limit of 170 mmHg (…); not repeated within 30 min."
     public static func silence(_ confirmation: Confirmation, takenAt: Instant, receivedAt: Instant, timeZone: String)

@@ -61,13 +61,16 @@ public enum NEWS2Trigger: String, CaseIterable, Sendable, Hashable {
 public struct NEWS2Score: Sendable, Hashable {
     /// 1, or 2 for a target range of 88 to 92 %.
     public let scale: Int
+    /// Who chose scale 2, where that is known.
+    public let scaleBy: String?
     /// In the order of the chart; only what was measured.
     public let parts: [NEWS2Part]
 
     /// `values` in each kind's canonical unit, unrounded: they are rounded here to the chart's resolution, temperature
     /// to 0.1, the rest to whole numbers, half away from zero. A coded kind's value is its rank.
-    public init(scale: Int, values: [NEWS2Parameter: Double]) {
+    public init(scale: Int, scaleBy: String? = nil, values: [NEWS2Parameter: Double]) {
         self.scale = scale
+        self.scaleBy = scaleBy
         let onOxygen = values[.oxygen].map { $0 > 0 }
         parts = NEWS2Parameter.allCases.compactMap { parameter in
             guard let value = values[parameter] else { return nil }
@@ -183,7 +186,7 @@ extension Plan {
             if !own.isEmpty { hasOwn = true }
             values[parameter] = worst(own.isEmpty ? Array(newest) : own, of: parameter)
         }
-        return hasOwn ? NEWS2Score(scale: news2Scale, values: values) : nil
+        return hasOwn ? NEWS2Score(scale: news2Scale, scaleBy: news2ScaleBy, values: values) : nil
     }
 
     /// Of several at one instant the one that scores most, so that their order does not matter.

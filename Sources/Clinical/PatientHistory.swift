@@ -141,6 +141,14 @@ public struct PatientHistory: Hashable, Sendable {
         if answers.count > newestAnswers { answers.removeFirst(answers.count - newestAnswers) }
     }
 
+    /// Forgets readings by their places in their reports.
+    public mutating func remove(_ places: [ReportKey: Set<Int>]) {
+        for (kind, readings) in byKind {
+            let kept = readings.filter { !(places[$0.key]?.contains($0.index) ?? false) }
+            if kept.count < readings.count { byKind[kind] = kept.isEmpty ? nil : kept }
+        }
+    }
+
     private mutating func drop(_ count: Int, of kind: Kind) {
         byKind[kind]?.removeFirst(count)
         if byKind[kind]?.isEmpty ?? true { byKind[kind] = nil }

@@ -3,6 +3,8 @@ public struct PatientProfile: Hashable, Sendable {
     public var born: CalendarDate?
     /// 1, or 2 where a named clinician said so (target range 88-92 %).
     public var news2Scale: Int
+    /// Who said so, in the registry's words.
+    public var news2ScaleBy: String?
     public var highRisk: Bool
     /// Codes of the condition packs; `adult` always applies and need not stand here.
     public var conditions: [String]
@@ -18,12 +20,14 @@ public struct PatientProfile: Hashable, Sendable {
     public var timeZone: String
 
     public init(
-        born: CalendarDate? = nil, news2Scale: Int = 1, highRisk: Bool = false, conditions: [String] = [],
-        limits: [OwnLimit] = [], baselines: [Kind: Double] = [:], inrTarget: ClosedRange<Double>? = nil,
+        born: CalendarDate? = nil, news2Scale: Int = 1, news2ScaleBy: String? = nil, highRisk: Bool = false,
+        conditions: [String] = [], limits: [OwnLimit] = [], baselines: [Kind: Double] = [:],
+        inrTarget: ClosedRange<Double>? = nil,
         dryWeight: Double? = nil, siteGlucoseLow: Double? = nil, timeZone: String = "Europe/London"
     ) {
         self.born = born
         self.news2Scale = news2Scale
+        self.news2ScaleBy = news2ScaleBy
         self.highRisk = highRisk
         self.conditions = conditions
         self.limits = limits

@@ -3,7 +3,8 @@ import Foundation
 /// The limits that hold for one patient, or for every patient with the same profile: packs and own limits resolved by
 /// precedence, once.
 ///
-/// Per kind and side: the patient's own limit replaces the side that it names. Else the condition packs' bands replace
+/// Per kind and side: the patient's own limit replaces the side that it names; where it names no red, the packs' reds
+/// stand. Else the condition packs' bands replace
 /// `adult`'s; of two condition packs the more severe result wins. SpO2 follows `news2Scale` alone: condition packs
 /// have no say in it. `red: off` turns a kind's reds into ambers until that day is over. The site's choice of the
 /// amber limit for low glucose stands in for the packs'.
@@ -21,6 +22,8 @@ public final class Plan: Sendable {
 
     /// 1 or 2, as the registry says.
     public let news2Scale: Int
+    /// Who chose scale 2; nil for scale 1, and where the registry doesn't say.
+    public let news2ScaleBy: String?
     /// How far before a report its missing parameters may lie.
     public let news2Window: Interval
 
@@ -42,6 +45,7 @@ public final class Plan: Sendable {
         timeZone = profile.timeZone
         zone = TimeZone(identifier: profile.timeZone) ?? .gmt
         news2Scale = profile.news2Scale
+        news2ScaleBy = profile.news2Scale == 1 ? nil : profile.news2ScaleBy
         news2Window = packs[PackLibrary.everybody]?.news2Window ?? ProtocolPack.usualNEWS2Window
         problems = compiler.problems
         lacking = compiler.lacking
@@ -143,6 +147,7 @@ public struct Plans {
         if !usesAge { relevant.born = nil }
         if !usesTarget { relevant.inrTarget = nil }
         relevant.highRisk = false
+        if relevant.news2Scale == 1 { relevant.news2ScaleBy = nil }
         if !usesDryWeight { relevant.dryWeight = nil }
         relevant.baselines = profile.baselines.filter { baselines.contains($0.key) }
         relevant.conditions = Set(profile.conditions).sorted()
@@ -221,6 +226,15 @@ struct ResolvedBand: Sendable {
         self.worseBy = worseBy
         self.pack = pack
         self.packHash = packHash
+    }
+
+    /// Nil where it has none.
+    var onlyReds: ResolvedBand? {
+        let reds = thresholds.filter { $0.threshold.severity == .red }
+        if reds.isEmpty { return nil }
+        return ResolvedBand(
+            thresholds: reds, applicability: applicability, clearMargin: clearMargin, worseBy: worseBy, pack: pack,
+            packHash: packHash)
     }
 
     /// Inside every limit by the margin.

@@ -72,7 +72,10 @@ struct PlanCompiler {
             let band = ResolvedBand(
                 thresholds: mostSevereFirst(own, side), applicability: Applicability(),
                 clearMargin: replaced?.clearMargin ?? 0, worseBy: replaced?.worseBy, pack: "own-limit", packHash: "")
-            return ResolvedSide(preferred: [band])
+            // Switching a red off needs by, reason and an end: leaving it out is not enough.
+            let namesRed = own.contains { $0.threshold.severity == .red }
+            let standing = resolved.preferred.isEmpty ? resolved.fallback : resolved.preferred
+            return ResolvedSide(preferred: [band] + (namesRed ? [] : standing.compactMap(\.onlyReds)))
         }
         // A meter's LO or HI of glucose is red at once by the outside contract, in whatever plan, limits or none.
         if kind == .glucose, resolved.preferred.isEmpty, resolved.fallback.isEmpty {

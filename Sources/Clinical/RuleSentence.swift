@@ -1,24 +1,21 @@
 extension Sentence {
     /// "Weight 82.6 kg on Mon 23 Nov at 08:15, up 2.4 kg from 80.2 kg on Sat 21 Nov at 08:10, at or above the amber limit of
-    /// 2 kg in 3 days (heart-failure pack, ESC)."
+    /// 2 kg in 3 days (heart-failure pack 1a2b3c4d, ESC)."
     public static func summary(
         of outcome: RuleOutcome, takenAt: Instant, receivedAt: Instant, timeZone: String
     ) -> String {
         var text = body(outcome, timeZone: timeZone)
         if outcome.suspect { text += "; suspect, repeat asked" }
-        if Clocks.isLate(takenAt: takenAt, receivedAt: receivedAt) {
-            let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
-            text += "; received late, on \(date) at \(time)"
-        }
-        return text + "."
+        return text + lateness(takenAt: takenAt, receivedAt: receivedAt, timeZone: timeZone) + "."
     }
 
     /// For `late-red`, where no band is red.
     public static func lateRed(
         of outcome: RuleOutcome, others: [RuleOutcome] = [], takenAt: Instant, receivedAt: Instant, timeZone: String
     ) -> String {
-        let sentence = summary(of: outcome, takenAt: takenAt, receivedAt: receivedAt, timeZone: timeZone)
-        return sentence.dropLast() + ", too late to alert as red\(alsoRed(others, timeZone: timeZone))."
+        tooLate(
+            summary(of: outcome, takenAt: takenAt, receivedAt: receivedAt, timeZone: timeZone),
+            alsoRed: alsoRed(others, timeZone: timeZone))
     }
 
     /// For `unverified-red`, where no band is red.
@@ -26,18 +23,18 @@ extension Sentence {
         of outcome: RuleOutcome, others: [RuleOutcome] = [], reason: RefusalReason, receivedAt: Instant,
         timeZone: String
     ) -> String {
-        let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
-        return "Unverified: \(body(outcome, timeZone: timeZone)), in a report received on \(date) at \(time) that was "
-            + "refused (\(words(reason)))\(alsoRed(others, timeZone: timeZone))."
+        unverified(
+            body(outcome, timeZone: timeZone), reason: reason, receivedAt: receivedAt, timeZone: timeZone,
+            alsoRed: alsoRed(others, timeZone: timeZone))
     }
 
     /// For `unverified-red` of a reader that is not known while the registry can't be asked, where no band is red.
     public static func unknownReaderRed(
         of outcome: RuleOutcome, others: [RuleOutcome] = [], receivedAt: Instant, timeZone: String
     ) -> String {
-        let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
-        return "Unverified: \(body(outcome, timeZone: timeZone)), in a report received on \(date) at \(time)"
-            + "\(alsoRed(others, timeZone: timeZone))\(unknownPatient)"
+        unknownReader(
+            body(outcome, timeZone: timeZone), receivedAt: receivedAt, timeZone: timeZone,
+            alsoRed: alsoRed(others, timeZone: timeZone))
     }
 
     /// "; red too: symptoms: chest-pain"
@@ -102,11 +99,12 @@ extension Sentence {
             return "\(lowercasedFirst(part.parameter.kind.name)) \(value) scores \(part.score.map(String.init) ?? "?")"
         }
         let list = parts.joined(separator: ", ")
+        let scale = "scale \(score.scale)" + (score.scaleBy.map { " (chosen by \($0))" } ?? "")
         guard let total = score.total, let trigger = score.trigger else {
             let missing = score.missing.map { lowercasedFirst($0.kind.name) }.joined(separator: ", ")
-            return "NEWS2 incomplete on scale \(score.scale), no total (missing \(missing)): \(list)"
+            return "NEWS2 incomplete on \(scale), no total (missing \(missing)): \(list)"
         }
-        return "NEWS2 \(total) on scale \(score.scale), \(trigger.rawValue): \(list)"
+        return "NEWS2 \(total) on \(scale), \(trigger.rawValue): \(list)"
     }
 
     // MARK: - Against which limit
@@ -142,32 +140,17 @@ extension Sentence {
     }
 
     private static func provenance(_ outcome: RuleOutcome, _ met: RuleLevel) -> String {
-        var parts = ["\(outcome.pack) pack"]
-        if !met.source.isEmpty, met.source != "proposal" { parts.append(met.source) }
-        if met.isProposal { parts.append("proposal") }
-        return parts.joined(separator: ", ")
+        provenance(pack: outcome.pack, hash: outcome.packHash, source: met.source, isProposal: met.isProposal)
     }
 
     // MARK: - Words
 
     private static func relation(_ limit: Limit, _ side: Side, _ kind: Kind) -> String {
-        let word =
-            switch (side, limit.inclusive) {
-            case (.low, true): "at or below"
-            case (.low, false): "below"
-            case (.high, true): "at or above"
-            case (.high, false): "above"
-            }
-        return "\(word) \(amount(limit.value, kind))"
+        "\(relation(limit, side)) \(amount(limit.value, kind))"
     }
 
     private static func at(_ reading: PastReading, _ timeZone: String) -> String {
         "\(reading.kind.name) \(value(reading)) \(when(reading.takenAt, timeZone))"
-    }
-
-    private static func when(_ instant: Instant, _ timeZone: String) -> String {
-        let (date, time) = LocalTime.words(instant, timeZone: timeZone)
-        return "on \(date) at \(time)"
     }
 
     private static func amount(_ value: Double?, _ kind: Kind) -> String {

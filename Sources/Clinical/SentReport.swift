@@ -31,24 +31,80 @@ public struct SentReport: Sendable {
 }
 
 /// One entry of `readings`, as sent.
+///
+/// Nearly every reading has names that we know and no other flags: then it is copied with hardly more than its bits. What
+/// else was sent lies apart.
 public struct SentReading: Sendable, Hashable {
-    public var kind: SentName<Kind>
-    public var value: SentValue
-    /// Nil where the payload gives no unit.
-    public var unit: SentName<UCUMUnit>?
+    @usableFromInline var knownKind: Kind?
+    @usableFromInline var knownUnit: UCUMUnit?
     public var flags: ReadingFlags
-    /// Flags that the contract does not name; kept as sent, empty for nearly every reading.
-    public var otherFlags: [String]
+    public var value: SentValue
+    /// Nil unless it holds something.
+    @usableFromInline var texts: SentTexts?
 
     public init(
         kind: SentName<Kind>, value: SentValue, unit: SentName<UCUMUnit>?, flags: ReadingFlags = [],
         otherFlags: [String] = []
     ) {
-        self.kind = kind
+        knownKind = kind.known
+        knownUnit = unit?.known
         self.value = value
-        self.unit = unit
         self.flags = flags
+        var unknownKind: String?
+        if case .unknown(let text) = kind { unknownKind = text }
+        var unknownUnit: String?
+        if case .unknown(let text) = unit { unknownUnit = text }
+        guard unknownKind != nil || unknownUnit != nil || !otherFlags.isEmpty else { return }
+        texts = SentTexts(kind: unknownKind, unit: unknownUnit, otherFlags: otherFlags)
+    }
+
+    /// With names that we know and flags that the contract names.
+    @inlinable
+    public init(knownKind: Kind, value: SentValue, knownUnit: UCUMUnit?, flags: ReadingFlags) {
+        self.knownKind = knownKind
+        self.knownUnit = knownUnit
+        self.flags = flags
+        self.value = value
+    }
+
+    public var kind: SentName<Kind> {
+        if let knownKind { return .known(knownKind) }
+        return .unknown(texts?.kind ?? "")
+    }
+
+    /// Nil where the payload gives no unit.
+    public var unit: SentName<UCUMUnit>? {
+        if let knownUnit { return .known(knownUnit) }
+        return texts?.unit.map { .unknown($0) }
+    }
+
+    /// Flags that the contract does not name; kept as sent, empty for nearly every reading.
+    public var otherFlags: [String] { texts?.otherFlags ?? [] }
+}
+
+/// The texts of a reading that stand for nothing we know.
+@usableFromInline
+final class SentTexts: Sendable, Hashable {
+    let kind: String?
+    let unit: String?
+    let otherFlags: [String]
+
+    init(kind: String?, unit: String?, otherFlags: [String]) {
+        self.kind = kind
+        self.unit = unit
         self.otherFlags = otherFlags
+    }
+
+    @usableFromInline
+    static func == (left: SentTexts, right: SentTexts) -> Bool {
+        left.kind == right.kind && left.unit == right.unit && left.otherFlags == right.otherFlags
+    }
+
+    @usableFromInline
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(unit)
+        hasher.combine(otherFlags)
     }
 }
 

@@ -1,28 +1,75 @@
 /// An alert's one sentence for a nurse: what was measured, when, against which limit of which pack. English; nothing
 /// in it names the patient.
 public enum Sentence {
-    /// "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack, NHS COVID Oximetry @home)."
+    /// "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack 1a2b3c4d, NHS COVID)."
     /// The value stands as it was sent, times are the patient's local ones.
     public static func summary(
         of assessment: Assessment, takenAt: Instant, receivedAt: Instant, timeZone: String
     ) -> String {
-        let (date, time) = LocalTime.words(takenAt, timeZone: timeZone)
-        var text = "\(measured(assessment.reading)) on \(date) at \(time), \(judged(assessment))"
-        text += occasions(assessment, timeZone: timeZone) + doubts(assessment.reading)
-        text += confirmation(assessment)
-        if Clocks.isLate(takenAt: takenAt, receivedAt: receivedAt) {
-            let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
-            text += "; received late, on \(date) at \(time)"
+        let text =
+            "\(measured(assessment.reading)) \(when(takenAt, timeZone)), \(judged(assessment))"
+            + occasions(assessment, timeZone: timeZone) + doubts(assessment.reading) + confirmation(assessment)
+        return text + lateness(takenAt: takenAt, receivedAt: receivedAt, timeZone: timeZone) + "."
+    }
+
+    /// "; received late, on Mon 23 Nov at 09:45"
+    static func lateness(takenAt: Instant, receivedAt: Instant, timeZone: String) -> String {
+        guard Clocks.isLate(takenAt: takenAt, receivedAt: receivedAt) else { return "" }
+        return "; received late, \(when(receivedAt, timeZone))"
+    }
+
+    /// "on Mon 23 Nov at 08:15"
+    static func when(_ instant: Instant, _ timeZone: String) -> String {
+        let (date, time) = LocalTime.words(instant, timeZone: timeZone)
+        return "on \(date) at \(time)"
+    }
+
+    static func tooLate(_ sentence: String, alsoRed: String) -> String {
+        sentence.dropLast() + ", too late to alert as red\(alsoRed)."
+    }
+
+    static func unverified(
+        _ body: String, reason: RefusalReason, receivedAt: Instant, timeZone: String, alsoRed: String
+    ) -> String {
+        "Unverified: \(body), in a report received \(when(receivedAt, timeZone)) that was refused (\(words(reason)))"
+            + "\(alsoRed)."
+    }
+
+    static func unknownReader(_ body: String, receivedAt: Instant, timeZone: String, alsoRed: String) -> String {
+        "Unverified: \(body), in a report received \(when(receivedAt, timeZone))\(alsoRed); the patient is not known here "
+            + "and was judged by the default adult pack."
+    }
+
+    /// "adult pack 1a2b3c4d, NHS COVID Oximetry @home": the pack and the beginning of its content's hash, which is its
+    /// version. A proposal without a source names none, and is called a proposal once.
+    static func provenance(
+        pack: String, hash: String, basis: String? = nil, source: String, isProposal: Bool
+    ) -> String {
+        let version = hash.isEmpty ? "" : " \(hash.prefix(8))"
+        var parts = [pack == "own-limit" ? "the patient's own limit" : "\(pack) pack\(version)"]
+        if let basis { parts.append(basis) }
+        if !source.isEmpty, source != "proposal" { parts.append(source) }
+        if isProposal { parts.append("proposal") }
+        return parts.joined(separator: ", ")
+    }
+
+    /// "at or below"
+    static func relation(_ limit: Limit, _ side: Side) -> String {
+        switch (side, limit.inclusive) {
+        case (.low, true): "at or below"
+        case (.low, false): "below"
+        case (.high, true): "at or above"
+        case (.high, false): "above"
         }
-        return text + "."
     }
 
     /// For `late-red`: received over 24 h after it was taken.
     public static func lateRed(
         of assessment: Assessment, others: [Assessment] = [], takenAt: Instant, receivedAt: Instant, timeZone: String
     ) -> String {
-        let sentence = summary(of: assessment, takenAt: takenAt, receivedAt: receivedAt, timeZone: timeZone)
-        return sentence.dropLast() + ", too late to alert as red\(alsoRed(others))."
+        tooLate(
+            summary(of: assessment, takenAt: takenAt, receivedAt: receivedAt, timeZone: timeZone),
+            alsoRed: alsoRed(others))
     }
 
     /// For `unverified-red`: value, reason and time of receipt, since the report's own time or patient is in doubt.
@@ -30,9 +77,9 @@ public enum Sentence {
         of assessment: Assessment, others: [Assessment] = [], reason: RefusalReason, receivedAt: Instant,
         timeZone: String
     ) -> String {
-        let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
-        return "Unverified: \(measured(assessment.reading)), \(judged(assessment)), in a report received on \(date) at "
-            + "\(time) that was refused (\(words(reason)))\(doubts(assessment.reading))\(alsoRed(others))."
+        unverified(
+            unverifiedBody(assessment), reason: reason, receivedAt: receivedAt, timeZone: timeZone,
+            alsoRed: doubts(assessment.reading) + alsoRed(others))
     }
 
     /// For `unverified-red` of a reader that is not known while the registry can't be asked.
@@ -40,13 +87,14 @@ public enum Sentence {
         of assessment: Assessment, others: [Assessment] = [], outcomes: [RuleOutcome] = [], receivedAt: Instant,
         timeZone: String
     ) -> String {
-        let (date, time) = LocalTime.words(receivedAt, timeZone: timeZone)
-        return "Unverified: \(measured(assessment.reading)), \(judged(assessment)), in a report received on \(date) at "
-            + "\(time)\(doubts(assessment.reading))\(alsoRed(others))\(alsoRed(outcomes, timeZone: timeZone))"
-            + unknownPatient
+        unknownReader(
+            unverifiedBody(assessment), receivedAt: receivedAt, timeZone: timeZone,
+            alsoRed: doubts(assessment.reading) + alsoRed(others) + alsoRed(outcomes, timeZone: timeZone))
     }
 
-    static let unknownPatient = "; the patient is not known here and was judged by the default adult pack."
+    private static func unverifiedBody(_ assessment: Assessment) -> String {
+        "\(measured(assessment.reading)), \(judged(assessment))"
+    }
 
     /// "; red too: Pulse 140 /min, Systolic pressure 84 mmHg"
     private static func alsoRed(_ others: [Assessment]) -> String {
@@ -77,7 +125,7 @@ public enum Sentence {
         return " (\(number(reading.value, decimals: reading.kind.shownDecimals)) \(unit.words))"
     }
 
-    /// "at or below the red limit of 92 % (adult pack, NHS COVID Oximetry @home)"
+    /// "at or below the red limit of 92 % (adult pack 1a2b3c4d, NHS COVID)"
     private static func judged(_ assessment: Assessment) -> String {
         guard let level = assessment.level else { return "in range" }
         guard let threshold = assessment.limit else {
@@ -90,16 +138,7 @@ public enum Sentence {
             return "where \(code) or worse is \(threshold.severity.rawValue)\(off) (\(provenance(assessment)))"
         }
         let limit = "the \(threshold.severity.rawValue) limit of \(limitWords(threshold.limit, assessment))"
-        return "\(relation(threshold.limit, assessment)) \(limit)\(off) (\(provenance(assessment)))"
-    }
-
-    private static func relation(_ limit: Limit, _ assessment: Assessment) -> String {
-        switch (assessment.side, limit.inclusive) {
-        case (.low, true): "at or below"
-        case (.low, false): "below"
-        case (.high, true): "at or above"
-        case (.high, false): "above"
-        }
+        return "\(relation(threshold.limit, assessment.side)) \(limit)\(off) (\(provenance(assessment)))"
     }
 
     private static func limitWords(_ limit: Limit, _ assessment: Assessment) -> String {
@@ -119,13 +158,9 @@ public enum Sentence {
     }
 
     private static func provenance(_ assessment: Assessment) -> String {
-        let own = assessment.pack == "own-limit"
-        var parts = [own ? "the patient's own limit" : "\(assessment.pack) pack"]
-        if let basis = assessment.basis { parts.append(basis) }
-        // A proposal without a source names none, and is called a proposal once.
-        if !assessment.source.isEmpty, assessment.source != "proposal" { parts.append(assessment.source) }
-        if assessment.isProposal { parts.append("proposal") }
-        return parts.joined(separator: ", ")
+        provenance(
+            pack: assessment.pack, hash: assessment.packHash, basis: assessment.basis, source: assessment.source,
+            isProposal: assessment.isProposal)
     }
 
     /// "; red once confirmed, repeat asked in 30 min", "; repeat asked in 30 min", "; not confirmed, 178 mmHg then
@@ -158,10 +193,7 @@ public enum Sentence {
 
     private static func occasions(_ assessment: Assessment, timeZone: String) -> String {
         guard !assessment.otherReadings.isEmpty else { return "" }
-        let others = assessment.otherReadings.map { other in
-            let (date, time) = LocalTime.words(other.takenAt, timeZone: timeZone)
-            return value(other) + " on \(date) at \(time)"
-        }
+        let others = assessment.otherReadings.map { value($0) + " " + when($0.takenAt, timeZone) }
         return ", as was " + others.joined(separator: " and ")
     }
 

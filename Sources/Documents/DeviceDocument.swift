@@ -8,8 +8,9 @@ enum DeviceDocument {
         .record { reader in
             let site = reader.required("site", links.reference(to: .site))
             let pairings = reader.optional("pairings", pairings(of: site, links)) ?? []
+            let canAsk = reader.optional("can_ask", .boolean) ?? true
             guard let site else { return nil }
-            return Device(code: code, site: site, pairings: pairings)
+            return Device(code: code, site: site, pairings: pairings, canAsk: canAsk)
         }
     }
 

@@ -50,6 +50,10 @@ enum PatientDocument {
         profile.born = reader.optional("born", .date.withheld)
         profile.highRisk = reader.optional("risk", .choice(Risk.self)) == .high
         profile.news2Scale = reader.optional("news2_scale", .integer(in: 1...2)) ?? 1
+        profile.news2ScaleBy = reader.optional("news2_scale_by", .text)
+        if profile.news2Scale == 2, profile.news2ScaleBy == nil {
+            reader.note("is a named clinician's choice: say whose in news2_scale_by", at: "news2_scale")
+        }
         profile.conditions = reader.optional("conditions", conditions(links)) ?? []
         profile.baselines = reader.optional("baselines", baselines) ?? [:]
         profile.limits = reader.optional("limits", OwnLimitDocument.list(links)) ?? []

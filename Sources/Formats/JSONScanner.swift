@@ -51,6 +51,8 @@ struct JSONScanner: Sendable {
         index = 0
         flaw = nil
         depth = 0
+        // Mostly there was none.
+        guard !names.isEmpty else { return }
         names.removeAll(keepingCapacity: true)
         nameBytes.removeAll(keepingCapacity: true)
     }

@@ -151,45 +151,62 @@ public struct ReportDecoder: Sendable {
 
     private mutating func readReading(_ bytes: Span<UInt8>, into readings: inout [SentReading]) throws(JSONFault) {
         var members = Members(try scanner.open(bytes), .reading)
-        var kind: SentName<Kind>?
+        var knownKind: Kind?
+        var knownUnit: UCUMUnit?
+        var flags: ReadingFlags = []
         var value: SentValue?
-        var unit: SentName<UCUMUnit>?
-        var known: ReadingFlags = []
-        var others: [String] = []
+        // Texts that stand for nothing we know, which are few: apart, so that the common reading moves no strings.
+        var others = OtherTexts()
         var valueStart = 0
         while let field = try nextField(bytes, of: &members) {
             switch field {
             case .kind:
                 if let text = try text(bytes) {
-                    kind =
-                        scanner.find(text, bytes, in: kinds).map { .known($0) }
-                        ?? .unknown(scanner.copy(text, bytes))
+                    knownKind = scanner.find(text, bytes, in: kinds)
+                    if knownKind == nil { others.kind = scanner.copy(text, bytes) }
                 }
             case .value:
                 valueStart = scanner.index
                 value = try readingValue(bytes)
             case .unit:
                 if try !skipNull(bytes), let text = try text(bytes) {
-                    unit =
-                        scanner.find(text, bytes, in: units).map { .known($0) }
-                        ?? .unknown(scanner.copy(text, bytes))
+                    knownUnit = scanner.find(text, bytes, in: units)
+                    if knownUnit == nil { others.unit = scanner.copy(text, bytes) }
                 }
             case .flags:
-                try readFlags(bytes, known: &known, others: &others)
+                try readFlags(bytes, known: &flags, others: &others.flags)
             default: break
             }
         }
         place.field = nil
         require(.kind, members)
         require(.value, members)
-        guard let kind, let value else { return }
-        checkType(of: value, for: kind, at: valueStart)
-        readings.append(SentReading(kind: kind, value: value, unit: unit, flags: known, otherFlags: others))
+        guard let value else { return }
+        if let knownKind {
+            checkType(of: value, for: knownKind, at: valueStart)
+            if others.isEmpty {
+                readings.append(SentReading(knownKind: knownKind, value: value, knownUnit: knownUnit, flags: flags))
+                return
+            }
+        }
+        guard let kind = knownKind.map({ .known($0) }) ?? others.kind.map({ SentName.unknown($0) }) else { return }
+        readings.append(
+            SentReading(
+                kind: kind, value: value,
+                unit: knownUnit.map { .known($0) } ?? others.unit.map { .unknown($0) }, flags: flags,
+                otherFlags: others.flags))
+    }
+
+    private struct OtherTexts {
+        var kind: String?
+        var unit: String?
+        var flags: [String] = []
+
+        var isEmpty: Bool { kind == nil && unit == nil && flags.isEmpty }
     }
 
     /// A known kind says whether its value is a number or a code; an unknown one is refused later, whatever it has.
-    private mutating func checkType(of value: SentValue, for kind: SentName<Kind>, at offset: Int) {
-        guard case .known(let kind) = kind else { return }
+    private mutating func checkType(of value: SentValue, for kind: Kind, at offset: Int) {
         place.field = .value
         switch value {
         case .number where kind.isCoded: note(.notString, at: offset)

@@ -37,15 +37,32 @@ extension ReportDecoder {
     /// Steps to the value of the next member that is one of the object's fields and stands there for the first time;
     /// nil after the object's end. Members that the contract does not name are read over, and so are repeated ones,
     /// which are noted as a fault.
+    @inline(__always)
     mutating func nextField(_ bytes: Span<UInt8>, of members: inout Members) throws(JSONFault) -> ReportField? {
+        // Mostly the members come in the order of the contract: then one comparison finds and reads the name.
+        if members.expected < members.shape.end {
+            let name = expectedNames[members.expected]
+            if members.seen & name.mask == 0, scanner.step(over: name, bytes, in: &members.object) != nil {
+                members.expected += 1
+                members.seen |= name.mask
+                place.field = name.field
+                return name.field
+            }
+        }
+        return try nextFieldInAnyOrder(bytes, of: &members)
+    }
+
+    @inline(never)
+    private mutating func nextFieldInAnyOrder(
+        _ bytes: Span<UInt8>, of members: inout Members
+    ) throws(JSONFault) -> ReportField? {
         while true {
             var known: ReportField?
-            // Where the name begins, if `step` finds it: a repeated name has a comma and a quote before it.
-            var start = scanner.index + 2
-            // Mostly the members come in the order of the contract: then one comparison finds and reads the name.
+            let start: Int
             if members.expected < members.shape.end,
-                scanner.step(over: expectedNames[members.expected], bytes, in: &members.object)
+                let found = scanner.step(over: expectedNames[members.expected], bytes, in: &members.object)
             {
+                start = found
                 known = expectedNames[members.expected].field
                 members.expected += 1
             } else {

@@ -14,9 +14,17 @@ public struct Alerts {
         self.configurationPath = configurationPath
     }
 
-    /// Reds first, then the oldest. `all`: resolved ones too.
-    public func list(all: Bool, site: String?, patient: String?, json: Bool) throws -> ExitStatus {
+    /// Reds first, then the oldest. `all`: resolved ones too. `limit`: no more than so many, and a word on standard
+    /// error when there are more.
+    public func list(all: Bool, site: String?, patient: String?, limit: Int?, json: Bool) throws -> ExitStatus {
         var filter = AlertFilter()
+        if let limit {
+            guard limit > 0, limit < Int.max else {
+                StandardError.write("--limit: \(limit) is no number of alerts\n")
+                return .usage
+            }
+            filter.limit = limit + 1
+        }
         if all { filter.states = [] }
         for (text, path, name) in [(site, \AlertFilter.site, "site"), (patient, \AlertFilter.patient, "patient")] {
             guard let text else { continue }
@@ -27,7 +35,11 @@ public struct Alerts {
             filter[keyPath: path] = code
         }
         return withDatabase(configurationPath) { loaded throws(StoreFailure) in
-            let rows = try AlertReader(loaded.database).alerts(filter)
+            var rows = try AlertReader(loaded.database).alerts(filter)
+            if let limit, rows.count > limit {
+                rows = Array(rows.prefix(limit))
+                StandardError.write("there are more than \(limit) alerts\n")
+            }
             var output = BufferedOutput()
             if json {
                 for row in rows { output.write(AlertText.json(row)) }
@@ -44,11 +56,10 @@ public struct Alerts {
     /// The alert of that id, or of the beginning of one; nil, and why on standard error, where not exactly one has it.
     private func only(_ id: String, in reader: AlertReader) throws(StoreFailure) -> AlertRow? {
         // Resolved ones too: their history is asked for as well.
-        var filter = AlertFilter(states: [], limit: .max)
-        filter.id = AlertID(id)
-        let candidates = try reader.alerts(filter).filter {
-            filter.id != nil || $0.episode.id.description.hasPrefix(id.lowercased())
-        }
+        let candidates =
+            try AlertID.beginning(with: id.lowercased()).map { ids throws(StoreFailure) in
+                try reader.alerts(AlertFilter(ids: ids, states: []))
+            } ?? []
         if candidates.count == 1 { return candidates.first }
         StandardError.write(
             candidates.isEmpty ? "no alert \(id)\n" : "\(id) is the beginning of \(candidates.count) alerts\n")
@@ -185,6 +196,10 @@ enum AlertText {
             lines.append("taken      \(RFC3339.format(at)) by \(row.acknowledgedBy ?? "?")")
         }
         if let at = row.resolvedAt { lines.append("resolved   \(RFC3339.format(at)) by \(row.resolvedBy ?? "?")") }
+        let joined = joined(events)
+        if joined > 0 {
+            lines.append("not told   \(joined) further \(joined == 1 ? "reading" : "readings") of this alert")
+        }
         lines.append("history")
         for event in events {
             lines.append(
@@ -203,13 +218,13 @@ enum AlertText {
         return lines
     }
 
+    /// Readings that joined the alert without a word to anybody: one alert an episode.
+    private static func joined(_ events: [EpisodeEvent]) -> Int { events.count { $0.transition == .joined } }
+
     static func json(_ row: AlertRow, events: [EpisodeEvent]? = nil, deliveries: [DeliveryRow]? = nil) -> String {
         let episode = row.episode
         var writer = JSONWriter()
-        func text(_ name: String, _ value: String?) {
-            writer.name(name)
-            if let value { writer.value(value) } else { writer.null() }
-        }
+        func text(_ name: String, _ value: String?) { Self.text(name, value, to: &writer) }
         writer.beginObject()
         text("alert", episode.id.description)
         text("site", episode.site?.description)
@@ -230,6 +245,8 @@ enum AlertText {
         writer.value(episode.escalationLevel)
         text("summary", episode.summary)
         if let events {
+            writer.name("joined_untold")
+            writer.value(joined(events))
             writer.name("events")
             writer.beginArray()
             for event in events { write(event, to: &writer) }
@@ -254,6 +271,7 @@ enum AlertText {
             writer.name(name)
             writer.value(value)
         }
+        text("report", event.report?.report.description, to: &writer)
         writer.name("explanation")
         // What the database gives back is JSON; anything else is shown as text rather than break the line.
         let bytes = Array(event.explanation.utf8)
@@ -275,12 +293,13 @@ enum AlertText {
         }
         writer.name("attempts")
         writer.value(delivery.attempts)
-        for (name, value) in [
-            ("last_error", delivery.lastError), ("sent_at", delivery.sentAt.map(RFC3339.format)),
-        ] {
-            writer.name(name)
-            if let value { writer.value(value) } else { writer.null() }
-        }
+        text("last_error", delivery.lastError, to: &writer)
+        text("sent_at", delivery.sentAt.map(RFC3339.format), to: &writer)
         writer.endObject()
+    }
+
+    private static func text(_ name: String, _ value: String?, to writer: inout JSONWriter) {
+        writer.name(name)
+        if let value { writer.value(value) } else { writer.null() }
     }
 }

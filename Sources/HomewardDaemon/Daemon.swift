@@ -63,10 +63,12 @@ struct Daemon {
                 spool: outage.spool, deliveries: outage.deliveries, snapshots: snapshots, packs: packs,
                 served: served, logger: Logger(label: "pipeline"))
         }
+        var judging = BatchProcessor.Options()
+        judging.sites = configuration.sites.isAll ? nil : Set(configuration.sites.codes)
         pipeline = try Pipeline(
             broker: loaded.broker, filters: loaded.topicFilters, store: store, standby: standby,
             durable: .microseconds(configuration.deadlines.durable.microseconds), packs: packs,
-            crashGuard: state.crashGuard,
+            options: judging, crashGuard: state.crashGuard,
             session: BrokerSession(
                 directory: state.path, broker: "\(loaded.broker.host):\(loaded.broker.port)",
                 clientID: loaded.broker.clientID),
@@ -83,7 +85,9 @@ struct Daemon {
                 queue: outage.deliveries, channels: channels, health: health, instruments: instruments,
                 logger: Logger(label: "outage-delivery"))
         }
-        probe = DatabaseProbe(loaded.database, logger: Logger(label: "database"))
+        probe = DatabaseProbe(
+            loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes), commit: commit,
+            logger: Logger(label: "database"))
         self.instruments = instruments
         observe()
     }

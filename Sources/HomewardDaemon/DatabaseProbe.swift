@@ -1,4 +1,6 @@
 import CLinux
+import Clinical
+import Delivery
 import Glibc
 import Ingestion
 import Logging
@@ -7,21 +9,30 @@ import RingBuffer
 import ServiceLifecycle
 import Synchronization
 
-/// Asks PostgreSQL every two seconds whether it would take a report, and makes the coming months' partitions once a day.
+/// Asks PostgreSQL every two seconds whether it would take a report and what time it is, looks every half minute for
+/// readers that have gone silent, and makes the coming months' partitions once a day.
 ///
 /// A thread of its own: libpq blocks, up to the database deadline, and nothing else may wait for it.
 final class DatabaseProbe: Service {
     private static let interval: Int32 = 2000
     private static let upkeepInterval: Int64 = 24 * 3600 * 1_000_000_000
+    private static let readerInterval: Int64 = 30 * 1_000_000_000
+    /// After the start readers' retained states must come first: what was known before may be long past.
+    private static let readerDelay: Int64 = 120 * 1_000_000_000
 
     private let configuration: DatabaseConfiguration
+    private let sites: [Identifier]
+    private let commit: CommitControl
     private let logger: Logger
     private let connected = Atomic(false)
     private let complaint = Mutex<String?>(nil)
     private let stopDescriptor: Int32
 
-    init(_ configuration: DatabaseConfiguration, logger: Logger) {
+    /// - Parameter sites: those that this instance serves; empty: all.
+    init(_ configuration: DatabaseConfiguration, sites: [Identifier], commit: CommitControl, logger: Logger) {
         self.configuration = configuration
+        self.sites = sites
+        self.commit = commit
         self.logger = logger
         stopDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
     }
@@ -49,19 +60,40 @@ final class DatabaseProbe: Service {
     private func work() {
         let upkeep = DatabaseUpkeep(configuration)
         var lastUpkeep: Int64?
+        var clock = ServerClockWatch()
+        var nextReaders = linux_monotonic_nanoseconds() + Self.readerDelay
+        if linux_clock_is_synchronised() == 0 {
+            logger.warning("the kernel does not call its clock synchronised: is a time service running here?")
+        }
         repeat {
+            let wall = wallClock()
             do throws(StoreFailure) {
-                try upkeep.probe()
+                compare(&clock, since: wall, database: try upkeep.probe())
                 let now = linux_monotonic_nanoseconds()
+                if now >= nextReaders {
+                    nextReaders = now + Self.readerInterval
+                    let silent = try upkeep.silentReaders(for: SilentReaders.grace, sites: sites)
+                    commit.raise(silent.findings(at: wallClock()))
+                }
                 if lastUpkeep.map({ now - $0 > Self.upkeepInterval }) ?? true {
                     try upkeep.maintain()
                     lastUpkeep = now
                 }
                 note(nil)
             } catch {
+                compare(&clock, since: wall, database: nil)
                 note(error)
             }
         } while sleep()
+    }
+
+    private func compare(_ clock: inout ServerClockWatch, since wall: Instant, database: Instant?) {
+        let kernel = linux_clock_is_synchronised()
+        commit.doubtClock(
+            clock.take(
+                ServerClockWatch.Look(
+                    wall: wall, wallAfter: wallClock(), monotonic: linux_monotonic_nanoseconds(), database: database,
+                    isSynchronised: kernel < 0 ? nil : kernel == 1)))
     }
 
     private func note(_ failure: StoreFailure?) {

@@ -19,6 +19,9 @@ final class OutageStandby: Standby {
     private static let refreshInterval: Int64 = 30_000_000_000
     /// The same after a red: a daemon that is killed and starts in an outage would tell of it again.
     private static let refreshAfterRed: Int64 = 2_000_000_000
+    /// How often the rule windows are written: they are large, and what they lack of the last minutes is a reading or two
+    /// of a patient.
+    private static let windowsInterval: Int64 = 600_000_000_000
 
     let spool: any ReportSpool
     private let store: OutageStore
@@ -27,6 +30,7 @@ final class OutageStandby: Standby {
     private let logger: Logger
     private var knownVersion: Int64?
     private var nextRefresh: Int64 = 0
+    private var nextWindows: Int64 = 0
 
     var memory: any CommitStore { store }
     var ledger: any OutageLedger { deliveries }
@@ -89,8 +93,18 @@ final class OutageStandby: Standby {
         nextRefresh = linux_monotonic_nanoseconds() + Self.refreshInterval
         _ = try database.begin()
         store.replaceOpenEpisodes(try database.everyOpenEpisode())
+        store.forget(try database.enteredInError(since: wallClock() - OutageStore.longestMemory))
+        store.replaceWaitingReds(try database.everyTimer(HeldRed.kind))
         try database.commit()
-        snapshots.write(store.makeState(at: wallClock()))
+        snapshots.write(episodes: store.everyOpenEpisode(), timers: store.waitingReds)
+        guard linux_monotonic_nanoseconds() >= nextWindows else { return }
+        writeWindows()
+    }
+
+    private func writeWindows() {
+        guard let windows = store.takeChangedWindows(at: wallClock()) else { return }
+        nextWindows = linux_monotonic_nanoseconds() + Self.windowsInterval
+        snapshots.write(windows: windows)
     }
 
     func endOutage() {
@@ -100,7 +114,8 @@ final class OutageStandby: Standby {
     }
 
     func close() {
-        snapshots.write(store.makeState(at: wallClock()))
+        snapshots.write(episodes: store.everyOpenEpisode(), timers: store.waitingReds)
+        writeWindows()
         snapshots.finish()
     }
 }
@@ -120,8 +135,12 @@ final class SnapshotWriter: Sendable {
         run { directory throws(OutageFault) in try directory.write(registry: entries, version: version) }
     }
 
-    func write(_ state: OutageState) {
-        run { directory throws(OutageFault) in try directory.write(state) }
+    func write(episodes: [Episode], timers: [Alerting.Timer]) {
+        run { directory throws(OutageFault) in try directory.write(episodes: episodes, timers: timers) }
+    }
+
+    func write(windows: [Identifier: OutageState.Window]) {
+        run { directory throws(OutageFault) in try directory.write(windows: windows) }
     }
 
     /// Returns when everything is on disk.

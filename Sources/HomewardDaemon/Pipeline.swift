@@ -26,6 +26,7 @@ struct Pipeline: Service {
     private let store: Handoff<StoreBox>
     private let durable: Duration
     private let packs: PackLibrary
+    private let options: BatchProcessor.Options
     private let crashGuard: CrashGuard?
     private let session: BrokerSession
     private let instruments: PipelineInstruments
@@ -43,7 +44,8 @@ struct Pipeline: Service {
 
     init(
         broker: BrokerSettings, filters: [String], store: any CommitStore, standby: (any Standby)?, durable: Duration,
-        packs: PackLibrary, crashGuard: CrashGuard?, session: BrokerSession, commit: CommitControl,
+        packs: PackLibrary, options: BatchProcessor.Options, crashGuard: CrashGuard?, session: BrokerSession,
+        commit: CommitControl,
         instruments: PipelineInstruments, logger: Logger
     ) throws {
         let ends = try RingEnds<Slot>(capacity: Self.capacity) { _ in Slot() }
@@ -54,6 +56,7 @@ struct Pipeline: Service {
         self.broker = broker
         self.filters = filters
         self.packs = packs
+        self.options = options
         self.crashGuard = crashGuard
         self.session = session
         self.commit = commit
@@ -93,7 +96,7 @@ struct Pipeline: Service {
             crashGuard?.prepareThread()
             let stores = store.take()
             var stage = CommitStage(
-                processor: BatchProcessor(packs: packs, crashGuard: crashGuard), store: stores.store,
+                processor: BatchProcessor(packs: packs, options: options, crashGuard: crashGuard), store: stores.store,
                 standby: stores.standby, durable: durable, instruments: instruments, control: commit, logger: logger)
             stage.run(committer.take())
         }
@@ -122,6 +125,13 @@ struct BrokerObserver: Sendable {
     let logger: Logger
     let commit: CommitControl
     let session: BrokerSession
+    private let repeats = RepeatedWords()
+
+    init(logger: Logger, commit: CommitControl, session: BrokerSession) {
+        self.logger = logger
+        self.commit = commit
+        self.session = session
+    }
 
     func observe(_ event: BrokerEvent) {
         switch event {
@@ -134,9 +144,13 @@ struct BrokerObserver: Sendable {
         case .subscribed:
             logger.info("broker subscribed")
             session.note()
+            commit.noteBroker(isConnected: true)
         case .disconnected(let client, let error):
+            if client == .subscriber { commit.noteBroker(isConnected: false) }
+            guard let count = repeats.take("\(client.rawValue) \(error)") else { break }
             logger.warning(
-                "broker disconnected", metadata: ["client": "\(client.rawValue)", "cause": "\(error)"])
+                "broker disconnected",
+                metadata: ["client": "\(client.rawValue)", "cause": "\(error)", "count": "\(count)"])
         case .lostSession:
             tellOfLostSession()
         case .subscriptionRefused(let code):

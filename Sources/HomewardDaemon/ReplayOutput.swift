@@ -7,23 +7,29 @@ import Registry
 /// The lines that `replay` prints for one message.
 enum ReplayOutput {
     static func lines(number: Int, _ taken: Replayer.Taken) -> [String] {
-        guard taken.outcome.disposition != .unanswered else { return [] }
-        var lines = [outcome(number: number, taken)]
-        for change in taken.changes {
-            for event in change.events where event.transition.notifies {
-                lines.append(alert(number: number, taken, change.episode, event))
-            }
-        }
+        let silences = alerts(number: number, taken, taken.silences)
+        guard taken.outcome.disposition != .unanswered else { return silences }
+        var lines = silences + [outcome(number: number, taken)] + alerts(number: number, taken, taken.changes)
         if let score = taken.news2 { lines.append(news2(number: number, taken, score)) }
         return lines
     }
 
+    private static func alerts(number: Int, _ taken: Replayer.Taken, _ changes: [EpisodeChange]) -> [String] {
+        changes.flatMap { change in
+            change.events.filter(\.transition.notifies).map { alert(number: number, taken, change.episode, $0) }
+        }
+    }
+
     private static func begin(_ writer: inout JSONWriter, number: Int, _ taken: Replayer.Taken) {
+        begin(&writer, number: number, report: taken.decoded.report.id)
+    }
+
+    private static func begin(_ writer: inout JSONWriter, number: Int, report: Identifier?) {
         writer.beginObject()
         writer.name("line")
         writer.value(number)
         writer.name("report")
-        if let id = taken.decoded.report.id { writer.value(id) } else { writer.null() }
+        if let report { writer.value(report) } else { writer.null() }
     }
 
     private static func outcome(number: Int, _ taken: Replayer.Taken) -> String {
@@ -111,7 +117,8 @@ enum ReplayOutput {
         number: Int, _ taken: Replayer.Taken, _ episode: Episode, _ event: EpisodeEvent
     ) -> String {
         var writer = JSONWriter()
-        begin(&writer, number: number, taken)
+        // The report whose reading it is: silence is noticed at a later line.
+        begin(&writer, number: number, report: event.report?.report ?? taken.decoded.report.id)
         if case .patient(let code) = episode.subject {
             writer.name("patient")
             writer.value(code)

@@ -47,7 +47,7 @@ enum Admission: Sendable, Hashable {
     }
 
     /// The contract's order after the key: `retained`, `unknown-device`, `clock-future`, `too-old`, `unpaired`, then
-    /// what is left of the readings.
+    /// what is left of the readings. While our own clock is in doubt it refuses nothing.
     init(_ message: Message, _ decoded: Decoded, registry: Registry, serverClockTrusted: Bool = true) {
         guard let topic = decoded.topic else {
             self = .unreadable(.badTopic, detail: decoded.fault?.detail ?? "")
@@ -77,7 +77,7 @@ enum Admission: Sendable, Hashable {
             self = .refused(.retained, key: key, detail: "flagged retained and not stored before")
         } else if device.site != topic.site {
             self = .refused(.unknownDevice, key: key, detail: "the device is not of this site")
-        } else if let refusal = decoded.clock.refusal {
+        } else if let refusal = decoded.clock.refusal, serverClockTrusted {
             self = .refused(refusal, key: key, detail: "taken_at \(RFC3339.format(decoded.clock.takenAt))")
         } else if let patient {
             if decoded.readings.readings.isEmpty, decoded.report.answers.isEmpty,

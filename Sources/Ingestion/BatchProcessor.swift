@@ -13,11 +13,19 @@ public struct BatchProcessor {
     public struct Options: Sendable {
         /// In a replay nobody acknowledges, so there a red too ends by its clear rule.
         public var redsEndInRange = false
+        /// But not the reds of these rules: somebody has them in hand.
+        public var standingRules: Set<String> = []
         /// Scores NEWS2 for every report with a parameter of it, alert or none, as `replay` prints it.
         public var keepsScores = false
         /// While PostgreSQL is away the registry may be an old one: a reader that it does not know is then judged by
         /// the default adult pack, and an immediate red raises `unverified-red` about the reader.
         public var judgesUnknownReaders = false
+        /// Raises technical alerts about readers and our own clock. A replay has neither.
+        public var watchesReaders = true
+        /// A red whose limit asks for a repeat waits for it as amber, where the store keeps timers.
+        public var holdsReds = true
+        /// The sites that this instance serves; nil: all.
+        public var sites: Set<Identifier>?
         public init() {}
     }
 
@@ -44,17 +52,22 @@ public struct BatchProcessor {
     }
 
     public private(set) var registry = Registry(version: -1)
-    private var plans: PlanCache
+    var plans: PlanCache
     private var sequences: [Identifier: DeviceSequence] = [:]
     private var openSubjects: Set<Subject>?
     /// The newest word on each patient's consciousness, the distant past where there is none. A NEWS2 score is never
     /// complete without one, so that nearly no report must look for the readings that would complete it.
-    private var consciousness: [Identifier: Instant] = [:]
+    var consciousness: [Identifier: Instant] = [:]
     private var budget = QuarantineBudget()
+    private var strangers = UnknownReaders()
+    /// Whether our own clock can be trusted.
+    var clock = ServerClock()
+    /// Whose schedules have no timer yet.
+    var round = ScheduleRound()
     /// To be raised with the next batch.
     private var waiting: [Finding] = []
     private let packs: PackLibrary
-    private let options: Options
+    var options: Options
     let crashGuard: CrashGuard?
 
     public init(packs: PackLibrary, options: Options = Options(), crashGuard: CrashGuard? = nil) {
@@ -68,13 +81,14 @@ public struct BatchProcessor {
     var forOutages: BatchProcessor {
         var options = options
         options.judgesUnknownReaders = true
+        options.holdsReds = false
         return BatchProcessor(packs: packs, options: options, crashGuard: crashGuard)
     }
 
     /// Raised, cleared or joined with the next batch that is committed; a batch may be empty.
     mutating func raise(_ finding: Finding) { waiting.append(finding) }
     mutating func raise(whatWaitsIn other: BatchProcessor) { waiting = other.waiting }
-    var hasFindings: Bool { !waiting.isEmpty }
+    var hasFindings: Bool { !waiting.isEmpty || clock.isUntold }
 
     /// Judges by these packs from the next batch on.
     public mutating func use(_ packs: PackLibrary) { plans = PlanCache(packs: packs) }
@@ -101,6 +115,8 @@ public struct BatchProcessor {
             try store.commit()
             waiting = []
             budget = draft.budget
+            strangers = draft.strangers
+            clock.isTold = clock.problem != nil
             ledger?.handOver(draft.report.recordedAlerts, recorded: draft.rows.lateOutcomes)
             return adopt(draft, into: &batch)
         } catch {
@@ -113,27 +129,41 @@ public struct BatchProcessor {
     private mutating func work(
         out batch: inout [Candidate], in store: any CommitStore, _ ledger: (any OutageLedger)?
     ) throws(StoreFailure) -> Draft {
+        try open(store)
+        if options.watchesReaders { clock.look(at: batch, in: registry) }
+        for index in batch.indices {
+            batch[index].outcome = Outcome()
+            batch[index].admission = Admission(
+                batch[index].message, batch[index].decoded, registry: registry,
+                serverClockTrusted: clock.problem == nil)
+        }
+        let verdicts = try lookUpKeys(of: batch, in: store)
+        var draft = Draft(registry: registry, judgesUnknownReaders: options.judgesUnknownReaders)
+        draft.strangers = strangers
+        draft.isClockDoubted = clock.problem != nil
+        for index in batch.indices { draft.sort(&batch[index], verdicts: verdicts) }
+        draft.budget = budget
+        draft.keepWithinBudget()
+        try judge(&draft, in: store)
+        try follow(&draft, in: store)
+        if options.watchesReaders {
+            draft.watchReaders(in: batch, open: openSubjects)
+            draft.findings += clock.findings(hasOpenAlert: openSubjects?.contains(.instance) ?? true)
+        }
+        draft.findings += waiting
+        try settle(&draft, in: store)
+        if let ledger { draft.record(ledger) }
+        return draft
+    }
+
+    /// Opens a transaction and brings what is remembered up to it.
+    mutating func open(_ store: any CommitStore) throws(StoreFailure) {
         let version = try store.begin()
         if version != registry.version {
             registry = try store.registry()
             plans.forgetPatients()
         }
         if openSubjects == nil { openSubjects = try store.subjectsWithOpenEpisodes() }
-        for index in batch.indices {
-            batch[index].outcome = Outcome()
-            batch[index].admission = Admission(batch[index].message, batch[index].decoded, registry: registry)
-        }
-        let verdicts = try lookUpKeys(of: batch, in: store)
-        var draft = Draft(registry: registry, judgesUnknownReaders: options.judgesUnknownReaders)
-        for index in batch.indices { draft.sort(&batch[index], verdicts: verdicts) }
-        draft.budget = budget
-        draft.keepWithinBudget()
-        try judge(&draft, in: store)
-        try follow(&draft, in: store)
-        draft.findings += waiting
-        try settle(&draft, in: store)
-        if let ledger { draft.record(ledger) }
-        return draft
     }
 
     /// Alerts that were told of during an outage and that no drained report raised again: the daemon died between the
@@ -208,8 +238,11 @@ public struct BatchProcessor {
             draft.markSuspicions(at: index, plan: plan, history: history)
             let accepted = draft.accepted[index]
             let hasOpenAlert = raised.contains(patient) || openSubjects?.contains(.patient(patient)) ?? true
+            if hasOpenAlert { draft.noteRepeat(accepted, plan) }
+            let mayHold = mayHold(accepted)
             let judged = watched(accepted.message) {
-                Judging.judge(accepted, plan: plan, history: history, hasOpenAlert: hasOpenAlert)
+                Judging.judge(
+                    accepted, plan: plan, history: history, hasOpenAlert: hasOpenAlert, mayHold: mayHold)
             }
             draft.findings += judged.findings
             draft.note(judged, of: accepted)
@@ -239,53 +272,6 @@ public struct BatchProcessor {
         let site = registry.patients[patient]?.site
         return watched(refused.message) {
             Judging.unverifiedReds(of: refused, subject: .patient(patient), site: site, plan: plan)
-        }
-    }
-
-    private struct Needs {
-        var all: [Identifier: HistoryNeed] = [:]
-        /// Those of NEWS2 scores.
-        var scores: [Identifier: HistoryNeed] = [:]
-    }
-
-    private mutating func findNeeds(of draft: inout Draft) -> Needs {
-        var needs = Needs()
-        for accepted in draft.accepted {
-            let plan = plans.plan(for: accepted.patient, in: registry)
-            if let need = plan.historyNeeded(for: accepted.report) {
-                needs.all.add(need, of: accepted.patient)
-                draft.rows.lookedBack.add(need, of: accepted.patient)
-            }
-            if let need = scoreNeed(accepted, plan, draft) {
-                needs.all.add(need, of: accepted.patient)
-                needs.scores.add(need, of: accepted.patient)
-            }
-        }
-        return needs
-    }
-
-    /// What a report lacks for its NEWS2 score, where that can matter: see `consciousness`.
-    private func scoreNeed(_ accepted: AcceptedReport, _ plan: Plan, _ draft: Draft) -> HistoryNeed? {
-        guard plan.usesNEWS2 || options.keepsScores else { return nil }
-        let report = accepted.report
-        let says = report.readings.contains { $0.kind == .consciousness }
-        let known = [consciousness[accepted.patient], draft.consciousness[accepted.patient]].compactMap(\.self).max()
-        // Nearly every report ends here: what it would be completed by is known not to be there.
-        if !options.keepsScores, !says, let known, known < report.takenAt - plan.news2Window { return nil }
-        return plan.news2HistoryNeeded(for: report)
-    }
-
-    /// What was looked for is known from now on, found or not. Only of a patient whose consciousness somebody ever
-    /// reported is it worth remembering what a score was looked for in.
-    private func noteConsciousness(
-        in histories: [Identifier: PatientHistory], of needs: Needs, in draft: inout Draft
-    ) {
-        let never = Instant(microseconds: .min)
-        for (patient, need) in needs.scores {
-            let found = histories[patient]?.readings(of: .consciousness).last?.takenAt
-            draft.consciousness[patient] = max(draft.consciousness[patient] ?? never, found ?? never)
-            let newest = max(draft.consciousness[patient] ?? never, consciousness[patient] ?? never)
-            if newest > never { draft.rows.lookedBack.add(need, of: patient) }
         }
     }
 
@@ -319,7 +305,7 @@ public struct BatchProcessor {
         draft.rows.sequences = draft.sequencesChanged.compactMap { draft.sequences[$0] }
     }
 
-    /// Turns findings into alerts under lock, and notifying transitions into outbox rows.
+    /// Locks the alerts, settles what waited for a repeat, and raises what was found.
     private func settle(_ draft: inout Draft, in store: any CommitStore) throws(StoreFailure) {
         var subjects: Set<Subject> = []
         for finding in draft.findings {
@@ -328,22 +314,32 @@ public struct BatchProcessor {
         for finding in draft.findings where openSubjects?.contains(finding.subject) ?? true {
             subjects.insert(finding.subject)
         }
+        subjects.formUnion(draft.subjectsOfRepeats)
+        draft.rows.timers += draft.held.map(\.timer)
         guard !subjects.isEmpty else { return }
         let open = try store.openEpisodes(of: Array(subjects))
+        let waiting = try store.timers(Array(draft.repeats.keys), skippingLocked: false)
+        draft.settle(waiting.compactMap(HeldRed.init), open: open)
+        raise(&draft, over: open, of: subjects)
+    }
+
+    /// Turns findings into alerts, which are locked, and notifying transitions into outbox rows.
+    func raise(_ draft: inout Draft, over open: [Episode], of subjects: Set<Subject>) {
         draft.lockedSubjects = subjects
         draft.stillOpen = Set(open.map(\.subject))
-        var ledger = EpisodeLedger(open: open, redsEndInRange: options.redsEndInRange)
+        var ledger = EpisodeLedger(
+            open: open, redsEndInRange: options.redsEndInRange, standingRules: options.standingRules)
         for finding in draft.findings where subjects.contains(finding.subject) { ledger.apply(finding) }
         draft.rows.episodes = ledger.changes
         let route = Route(registry: registry)
         for change in ledger.changes {
-            guard let event = change.events.last else { continue }
+            guard let event = change.events.last, !draft.isToldTogether(change.episode) else { continue }
             draft.rows.outbox += route.entries(for: change, at: event.at)
         }
     }
 
     /// The store has committed: now what was learned is remembered.
-    private mutating func adopt(_ draft: Draft, into batch: inout [Candidate]) -> Report {
+    mutating func adopt(_ draft: Draft, into batch: inout [Candidate]) -> Report {
         for (device, sequence) in draft.sequences { sequences[device] = sequence }
         var open = openSubjects ?? []
         open.subtract(draft.lockedSubjects)
@@ -363,13 +359,7 @@ public struct BatchProcessor {
         report.redNotices = draft.redNotices
         report.memory = JudgingMemory(
             episodes: draft.rows.episodes, lookedBack: draft.rows.lookedBack, histories: draft.histories,
-            reports: draft.rows.reports)
+            reports: draft.rows.reports, timers: draft.rows.timers, endedTimers: draft.rows.endedTimers)
         return report
-    }
-}
-
-extension [Identifier: HistoryNeed] {
-    fileprivate mutating func add(_ need: HistoryNeed, of patient: Identifier) {
-        self[patient] = self[patient]?.union(need) ?? need
     }
 }

@@ -11,9 +11,16 @@ struct CommitAccounts {
     let instruments: PipelineInstruments
     let control: CommitControl
     let logger: Logger
+    private var refusals = RefusalLog()
+
+    init(instruments: PipelineInstruments, control: CommitControl, logger: Logger) {
+        self.instruments = instruments
+        self.control = control
+        self.logger = logger
+    }
 
     /// Enters a batch whose transaction began at `started`; returns the time, monotonic nanoseconds.
-    func enter(_ report: BatchProcessor.Report, _ batch: [Candidate], since started: Int64) -> Int64 {
+    mutating func enter(_ report: BatchProcessor.Report, _ batch: [Candidate], since started: Int64) -> Int64 {
         let now = linux_monotonic_nanoseconds()
         instruments.commitSeconds.observe(Double(now - started) / 1e9)
         instruments.reportsStored.add(report.stored)
@@ -21,13 +28,21 @@ struct CommitAccounts {
         instruments.reportsDuplicate.add(report.duplicate)
         for (reason, count) in report.quarantined {
             instruments.reportsQuarantined[reason.rawValue].add(count)
-            logger.notice("reports quarantined", metadata: ["reason": "\(reason.rawValue)", "count": "\(count)"])
+            refusals.count(reason, count)
         }
+        tellRefusals(now: now)
         for (reason, count) in report.readingsRefused { instruments.readingsRefused[reason.rawValue].add(count) }
         for (reason, count) in report.statusesRefused { instruments.statusesRefused[reason.rawValue].add(count) }
         raised(report.notifying, batch, now: now)
         if report.wroteOutbox { control.wakeDispatcher() }
         return now
+    }
+
+    /// Logs what was quarantined, once a minute at most. Monotonic nanoseconds.
+    mutating func tellRefusals(now: Int64) {
+        for (reason, count) in refusals.take(now: now) {
+            logger.notice("reports quarantined", metadata: ["reason": "\(reason.rawValue)", "count": "\(count)"])
+        }
     }
 
     /// Alerts that are with delivery now. A report out of the spool has no tick: its alert was told when it came.
@@ -52,5 +67,22 @@ struct CommitAccounts {
                     "severity": "\(episode.severity.rawValue)",
                 ])
         }
+    }
+}
+
+/// Counts what was quarantined between two lines of the log: the first is told at once, the others once a minute.
+struct RefusalLog {
+    static let interval: Int64 = 60 * 1_000_000_000
+    private var counts: [RefusalReason: Int] = [:]
+    private var next: Int64?
+
+    mutating func count(_ reason: RefusalReason, _ count: Int) { counts[reason, default: 0] += count }
+
+    /// What is to be logged now, in the order of the reasons' names; empty while a minute has not passed.
+    mutating func take(now: Int64) -> [(reason: RefusalReason, count: Int)] {
+        guard !counts.isEmpty, now >= next ?? now else { return [] }
+        next = now + Self.interval
+        defer { counts = [:] }
+        return counts.sorted { $0.key.rawValue < $1.key.rawValue }.map { ($0.key, $0.value) }
     }
 }

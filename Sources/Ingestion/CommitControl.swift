@@ -1,3 +1,4 @@
+public import Alerting
 import CLinux
 public import Clinical
 import Glibc
@@ -10,11 +11,13 @@ public final class CommitControl: Sendable {
     private let beats = Atomic<Int>(0)
     private let packs = Mutex<PackLibrary?>(nil)
     private let spoolComplaint = Mutex<String?>(nil)
-    private let findings = Mutex<[TechnicalFinding]>([])
+    private let findings = Mutex<[Finding]>([])
+    private let clock = Mutex<String?>(nil)
     /// Receipts of drained reports, on their way to the mqtt thread.
     public let receipts = DrainedReceipts()
     /// Reds that wait for the outbox's dispatcher.
     public let unsent = UnsentReds()
+    private let link = Mutex(BrokerLink(at: linux_monotonic_nanoseconds()))
     private let onOutbox: @Sendable () -> Void
     private let wake: Int32
 
@@ -45,15 +48,29 @@ public final class CommitControl: Sendable {
     func noteSpool(_ problem: String?) { spoolComplaint.withLock { $0 = problem } }
 
     /// Raised as a technical alert within a second or so. At most `capacity` wait; the oldest stand.
-    public func raise(_ finding: TechnicalFinding) {
-        findings.withLock { findings in
-            if findings.count < Self.capacity { findings.append(finding) }
-        }
+    public func raise(_ finding: TechnicalFinding) { raise([finding.finding]) }
+
+    /// The same for what is about readers and sites.
+    public func raise(_ more: [Finding]) {
+        findings.withLock { $0.append(contentsOf: more.prefix(max(0, Self.capacity - $0.count))) }
     }
+
+    /// Whether reports can come. Missed readings are told of only once what was sent meanwhile has been read.
+    public func noteBroker(isConnected: Bool) {
+        let now = linux_monotonic_nanoseconds()
+        link.withLock { $0.note(isConnected: isConnected, at: now) }
+    }
+
+    var brokerLink: BrokerLink { link.withLock { $0 } }
 
     private static let capacity = 100
 
-    func takeFindings() -> [TechnicalFinding] {
+    /// Why our own clock is not to be trusted; nil: it is. In force from the next batch on.
+    public func doubtClock(_ problem: String?) { clock.withLock { $0 = problem } }
+
+    var clockProblem: String? { clock.withLock { $0 } }
+
+    func takeFindings() -> [Finding] {
         findings.withLock { findings in
             defer { findings = [] }
             return findings

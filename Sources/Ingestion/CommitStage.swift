@@ -35,7 +35,13 @@ public struct CommitStage {
     let patience: Int64
     var spooling: Spooling
     var flood = FloodGuard()
-    private let accounts: CommitAccounts
+    private var accounts: CommitAccounts
+    /// When timers are looked for again; monotonic nanoseconds.
+    var nextTimers: Int64 = 0
+    /// When a second had passed without a report; monotonic nanoseconds.
+    var lastIdle: Int64 = .min
+    /// That nothing can be received from the broker.
+    var isBlindnessTold = false
     private var poison = PoisonGauge()
     private var lastComplaint: (words: String, tick: Int64)?
 
@@ -78,6 +84,7 @@ public struct CommitStage {
             case .timedOut:
                 control.beat()
                 spooling.isIdle = true
+                if untilNextTurn == Spooling.idle { lastIdle = linux_monotonic_nanoseconds() }
                 takeNews()
             case .finished, .failed:
                 standby?.close()
@@ -90,10 +97,13 @@ public struct CommitStage {
 
     /// New packs and what other threads have found.
     mutating func takeNews() {
+        accounts.tellRefusals(now: linux_monotonic_nanoseconds())
         if let packs = control.takePacks() {
             processor.use(packs)
             spooling.processor.use(packs)
         }
+        processor.clock.doubt = control.clockProblem
+        spooling.processor.clock.doubt = control.clockProblem
         for finding in control.takeFindings() { raise(finding) }
     }
 
@@ -233,6 +243,13 @@ public struct CommitStage {
             }
             guard control.sleep(milliseconds: milliseconds) else { return .gaveUp }
         }
+    }
+
+    /// What no report brought about, and is committed.
+    mutating func enter(_ report: BatchProcessor.Report, since started: Int64) {
+        _ = accounts.enter(report, [], since: started)
+        if standby != nil { control.unsent.add(report.redNotices) }
+        standby?.note(report.memory, registry: processor.registry)
     }
 
     /// Halves the batch until the row that can't be stored stands alone. Nil: hold and try the whole again.

@@ -171,6 +171,10 @@ public struct CommitBatch: Sendable {
     public var madeDeliveries: [MadeDelivery] = []
     /// What came of attempts whose rows were written while they were under way.
     public var lateOutcomes: [LateOutcome] = []
+    /// Set, or moved where there is one of that kind and subject.
+    public var timers: [Timer] = []
+    /// Taken away, before `timers` are set.
+    public var endedTimers: [TimerName] = []
     /// What rules looked back at, by patient: no row, but what a memory of past readings must keep.
     public var lookedBack: [Identifier: HistoryNeed] = [:]
 
@@ -200,7 +204,19 @@ public protocol CommitStore: AnyObject {
     func subjectsWithOpenEpisodes() throws(StoreFailure) -> Set<Subject>
     /// The stored readings of each patient's kinds, and answers to the questions, since then, oldest first.
     func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory]
+    /// The readings taken since then that were marked entered in error, by their places. `history` leaves them out.
+    func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>]
     func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence]
+    /// Timers of these kinds that have been due for `waited` or longer, the longest due first; not locked. The store's own
+    /// clock decides; `instant` is for a store that has none.
+    func dueTimers(
+        _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
+    ) throws(StoreFailure) -> [Timer]
+    /// Those of them that there are, locked for this transaction; `skippingLocked` leaves out what another transaction has
+    /// locked, instead of waiting for it. Alerts are always locked before timers.
+    func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer]
+    /// Every timer of a kind, not locked.
+    func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer]
     func write(_ batch: CommitBatch) throws(StoreFailure)
     /// When this returns the batch is durable. A failure here leaves the outcome unknown: the same batch again finds its keys.
     func commit() throws(StoreFailure)

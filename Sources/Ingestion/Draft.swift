@@ -47,6 +47,12 @@ struct Draft {
     var consciousness: [Identifier: Instant] = [:]
     /// What was looked back at, with this batch's readings and answers.
     var histories: [Identifier: PatientHistory] = [:]
+    /// Reds of this batch that wait for their repeat, and got none in it.
+    var held: [HeldRed] = []
+    /// Readings that may be a repeat that was asked for, by the timer that they would settle.
+    var repeats: [TimerName: [Repeat]] = [:]
+    /// Patients who missed a reading and are told of in their site's list.
+    var toldTogether: Set<Subject> = []
     var lockedSubjects: Set<Subject> = []
     var stillOpen: Set<Subject> = []
     var report = BatchProcessor.Report()
@@ -55,6 +61,9 @@ struct Draft {
     private var count = 0
     private let judgesUnknownReaders: Bool
     var budget = QuarantineBudget()
+    var strangers = UnknownReaders()
+    /// Readings that are stored now carry `ServerClock.flag`.
+    var isClockDoubted = false
 
     init(registry: Registry, judgesUnknownReaders: Bool = false) {
         self.registry = registry
@@ -160,6 +169,9 @@ struct Draft {
         if decoded.clock.corrected {
             for index in readings.indices { readings[index].flags.insert(.clockCorrected) }
         }
+        if isClockDoubted {
+            for index in readings.indices { readings[index].otherFlags.append(ServerClock.flag) }
+        }
         rows.reports.append(
             StoredReport(
                 key: key, site: site, patient: patient, takenAt: decoded.clock.takenAt, receivedAt: receivedAt,
@@ -207,6 +219,7 @@ struct Draft {
         if let minutes = judged.repeatAfterMinutes {
             repeatsAsked[accepted.order] = min(minutes, repeatsAsked[accepted.order] ?? minutes)
         }
+        held += judged.held
         guard let told = judged.advice else { return }
         let language = registry.patients[accepted.patient]?.details.language ?? "en"
         advice[accepted.order] = Receipt.Advice(code: told.code, text: told.text(in: language))

@@ -11,6 +11,7 @@ extension CommitStage {
     mutating func betweenBatches() {
         guard let standby else {
             commitNews()
+            takeTimers()
             return
         }
         for incident in standby.spool.takeIncidents() { tell(incident) }
@@ -19,9 +20,10 @@ extension CommitStage {
         if spooling.isOwing {
             takeTurn(standby)
             finishOutage(standby)
-            if spooling.isActive { return }
+            if spooling.isActive { return fireTimersInMemory(standby) }
         }
         commitNews()
+        takeTimers()
         guard !spooling.isActive, standby.isRefreshDue else { return }
         do throws(StoreFailure) {
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)
@@ -109,6 +111,9 @@ extension CommitStage {
         _ batch: inout [Candidate], _ lane: SpoolLane, _ standby: any Standby
     ) throws(SpoolFailure) -> Bool {
         let limit = linux_monotonic_nanoseconds() + spooling.patience
+        // They were judged when they came, and waited for no repeat.
+        processor.options.holdsReds = false
+        defer { processor.options.holdsReds = true }
         // One attempt: the next one comes after new reports had their turn.
         guard makeDurable(&batch, until: limit, attempts: 1) == .committed else {
             // The part that a bisected batch has committed counts here and now; it comes again as stored.
@@ -152,6 +157,9 @@ extension CommitStage {
             logger.notice("spool drained: reports go straight to PostgreSQL again")
         }
         guard standby.spool.count(of: .overflow) == 0 else { return }
+        // What silence has made red in memory is told of: it must be recorded with that.
+        guard fireTimers(waited: .seconds(0)) else { return wasLate() }
+        guard nextTimers > 0 else { return }
         do throws(StoreFailure) {
             store.limit(until: now + spooling.patience)
             let report = try processor.recordLeftovers(of: standby.ledger, to: store)

@@ -14,15 +14,16 @@ enum Judging {
         /// Some red asks for a second reading.
         var repeatAfterMinutes: Int?
         var advice: Advice?
+        /// Reds that wait for that reading; their alerts are amber meanwhile.
+        var held: [HeldRed] = []
     }
 
     /// `hasOpenAlert`: readings in range matter only where something is open, so that nearly no report pays for a
-    /// sentence.
+    /// sentence. `mayHold`: somebody asks for the repeat, and the timer of its silence is set in the same transaction.
     static func judge(
-        _ accepted: AcceptedReport, plan: Plan, history: PatientHistory, hasOpenAlert: Bool
+        _ accepted: AcceptedReport, plan: Plan, history: PatientHistory, hasOpenAlert: Bool, mayHold: Bool
     ) -> Judged {
-        // Nothing keeps the time of a repeat that never comes: a red that waited for it could be lost, so none waits.
-        let verdict = Clinical.judge(accepted.report, plan: plan, history: history, mayHold: false)
+        let verdict = Clinical.judge(accepted.report, plan: plan, history: history, mayHold: mayHold)
         var judged = Judged(
             repeatAfterMinutes: verdict.repeatAfter.flatMap { Int(exactly: $0.microseconds / 60_000_000) },
             advice: verdict.advice)
@@ -39,8 +40,16 @@ enum Judging {
             inRange.remove(assessment.rule)
         }
         for outcome in verdict.outcomes where outcome.level != nil || !outcome.clears { inRange.remove(outcome.rule) }
+        for confirmation in verdict.confirmations(receivedAt: accepted.report.receivedAt)
+        where beyond[confirmation.rule] != .red {
+            judged.held.append(held(confirmation, accepted, plan))
+        }
+        let isBeyond = Set(beyond.keys)
         for assessment in verdict.assessments {
-            if let level = assessment.level {
+            if hasOpenAlert, assessment.unconfirmed != nil, !isBeyond.contains(assessment.rule) {
+                let clears = inRange.remove(assessment.rule) != nil
+                judged.findings.append(finding(assessment, .unconfirmed(clears: clears), accepted, plan))
+            } else if let level = assessment.level {
                 guard beyond[assessment.rule] == level else { continue }
                 judged.findings.append(finding(assessment, .beyond(level), accepted, plan))
                 beyond[assessment.rule] = nil
@@ -60,6 +69,15 @@ enum Judging {
         if let finding = lateRed(verdict, accepted, plan) { judged.findings.append(finding) }
         if let finding = unknownQuestions(accepted) { judged.findings.append(finding) }
         return judged
+    }
+
+    private static func held(_ confirmation: Confirmation, _ accepted: AcceptedReport, _ plan: Plan) -> HeldRed {
+        let report = accepted.report
+        var red = finding(confirmation.red, .beyond(.red), accepted, plan)
+        red.receivedAt = confirmation.due
+        red.summary = Sentence.silence(
+            confirmation, takenAt: report.takenAt, receivedAt: report.receivedAt, timeZone: plan.timeZone)
+        return HeldRed(key: report.key, patient: accepted.patient, finding: red)
     }
 
     private static func lateRed(_ verdict: Verdict, _ accepted: AcceptedReport, _ plan: Plan) -> Finding? {

@@ -9,11 +9,16 @@ public struct JudgingMemory: Sendable {
     /// What was found there, with this batch's own readings and answers.
     public var histories: [Identifier: PatientHistory]
     public var reports: [StoredReport]
+    public var timers: [Timer]
+    public var endedTimers: [TimerName]
 
     public init(
         episodes: [EpisodeChange] = [], lookedBack: [Identifier: HistoryNeed] = [:],
-        histories: [Identifier: PatientHistory] = [:], reports: [StoredReport] = []
+        histories: [Identifier: PatientHistory] = [:], reports: [StoredReport] = [], timers: [Timer] = [],
+        endedTimers: [TimerName] = []
     ) {
+        self.timers = timers
+        self.endedTimers = endedTimers
         self.episodes = episodes
         self.lookedBack = lookedBack
         self.histories = histories

@@ -16,6 +16,7 @@ public final class MemoryStore: CommitStore {
     private var past: [Identifier: PatientHistory] = [:]
     private var episodes: [Subject: [AlertID: Episode]] = [:]
     private var lastSequences: [Identifier: DeviceSequence] = [:]
+    private var timers: [TimerName: Timer] = [:]
     /// Every alert that there ever was, and what else stands for one.
     private var alerts: [AlertID: AlertID] = [:]
 
@@ -88,8 +89,27 @@ public final class MemoryStore: CommitStore {
         return histories
     }
 
+    /// Nobody corrects anything here.
+    public func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>] { [:] }
+
     public func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] {
         devices.compactMap { lastSequences[$0] }
+    }
+
+    public func dueTimers(
+        _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
+    ) throws(StoreFailure) -> [Timer] {
+        guard !timers.isEmpty else { return [] }
+        let due = timers.values.filter { kinds.contains($0.kind) && $0.due + waited <= instant }
+        return Array(due.sorted { ($0.due, $0.subject) < ($1.due, $1.subject) }.prefix(limit))
+    }
+
+    public func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer] {
+        names.compactMap { timers[$0] }
+    }
+
+    public func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer] {
+        timers.values.filter { $0.kind == kind }
     }
 
     public func write(_ batch: CommitBatch) throws(StoreFailure) { written.append(batch) }
@@ -118,7 +138,11 @@ public final class MemoryStore: CommitStore {
         }
         for alias in batch.aliases { alerts[alias.alias] = alias.alert }
         for sequence in batch.sequences { lastSequences[sequence.device] = sequence }
+        for name in batch.endedTimers { timers[name] = nil }
+        for timer in batch.timers { timers[timer.name] = timer }
         guard keepsRows else { return }
+        rows.timers += batch.timers
+        rows.endedTimers += batch.endedTimers
         rows.reports += batch.reports
         rows.quarantined += batch.quarantined
         rows.statuses += batch.statuses
@@ -129,7 +153,7 @@ public final class MemoryStore: CommitStore {
         rows.lateOutcomes += batch.lateOutcomes
     }
 
-    private func keep(_ episode: Episode) {
+    func keep(_ episode: Episode) {
         if episode.state == .resolved {
             episodes[episode.subject]?[episode.id] = nil
             if episodes[episode.subject]?.isEmpty ?? false { episodes[episode.subject] = nil }

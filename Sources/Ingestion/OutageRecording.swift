@@ -57,9 +57,28 @@ extension Draft {
                     alert: episode.id, revision: episode.revision, transition: .opened, severity: episode.severity,
                     at: notice.at, report: nil, actor: "homeward", summary: episode.summary, explanation: "{}")
                 rows.episodes.append(EpisodeChange(episode: episode, isNew: true, events: [event]))
+            } else if let milder = open.first(where: { $0.id == standing && $0.severity < episode.severity }) {
+                worsen(milder, to: notice)
             }
             attach(episode.id, to: standing ?? episode.id, revision: nil, ledger)
         }
+    }
+
+    /// The answer to the COMMIT of a red that waits for its repeat was lost, and it was told of as red in the outage: it is
+    /// what people were told, and waits no more.
+    private mutating func worsen(_ episode: Episode, to notice: OutageNotice) {
+        guard !rows.episodes.contains(where: { $0.episode.id == episode.id }) else { return }
+        let told = notice.job.episode
+        var ledger = EpisodeLedger(open: [episode])
+        ledger.apply(
+            Finding(
+                subject: told.subject, site: told.site, device: told.device, rule: told.rule,
+                alertClass: told.alertClass, verdict: .beyond(told.severity), late: told.late,
+                takenAt: told.latestTakenAt ?? notice.at, receivedAt: notice.at, report: nil, measure: told.worst,
+                summary: told.summary))
+        rows.episodes += ledger.changes
+        guard case .patient(let patient) = told.subject else { return }
+        rows.endedTimers.append(HeldRed.name(patient, rule: told.rule))
     }
 
     private mutating func attach(

@@ -84,7 +84,7 @@ extension CommitStage {
 
     /// Milliseconds that the ring may be waited for.
     var untilNextTurn: Int32 {
-        guard standby != nil, spooling.isOwing else { return Spooling.idle }
+        guard standby != nil, spooling.isOwing else { return nextTimers == 0 ? 10 : Spooling.idle }
         let left = (spooling.nextDrain - linux_monotonic_nanoseconds() + 999_999) / 1_000_000
         return Int32(clamping: max(0, min(left, Int64(Spooling.idle))))
     }
@@ -225,9 +225,11 @@ extension CommitStage {
         raise(finding)
     }
 
-    mutating func raise(_ finding: TechnicalFinding) {
-        processor.raise(finding.finding)
-        if spooling.isActive { spooling.processor.raise(finding.finding) }
+    mutating func raise(_ finding: TechnicalFinding) { raise(finding.finding) }
+
+    mutating func raise(_ finding: Finding) {
+        processor.raise(finding)
+        if spooling.isActive { spooling.processor.raise(finding) }
     }
 
     /// A technical alert about the device, once a flood.
@@ -242,8 +244,7 @@ extension CommitStage {
             subject: .device(device), site: processor.registry.devices[device]?.site, device: device,
             rule: "flood", alertClass: .technical, verdict: isOver ? .inRange : .beyond(.amber), takenAt: now,
             receivedAt: now, report: nil, summary: summary)
-        processor.raise(finding)
-        if spooling.isActive { spooling.processor.raise(finding) }
+        raise(finding)
         if !isOver { logger.warning("device floods", metadata: ["device": "\(device)"]) }
     }
 

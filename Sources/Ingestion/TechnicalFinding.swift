@@ -9,6 +9,8 @@ public struct TechnicalFinding: Sendable, Hashable {
     public enum Rule: String, Sendable, CaseIterable {
         /// The broker had forgotten our session: what it had queued for us is gone.
         case lostSession = "lost-session"
+        /// Nothing can be received: the broker is away.
+        case brokerAway = "broker-away"
         /// Half of the spool's quota is used.
         case spoolFilling = "spool-filling"
         /// The spool takes no more: reading from the broker has stopped.

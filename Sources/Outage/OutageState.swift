@@ -38,8 +38,11 @@ public struct OutageState: Hashable, Sendable {
 
     public var episodes: [Episode]
     public var windows: [Identifier: Window]
+    /// Reds that wait for their repeat.
+    public var timers: [Timer]
 
-    public init(episodes: [Episode] = [], windows: [Identifier: Window] = [:]) {
+    public init(episodes: [Episode] = [], windows: [Identifier: Window] = [:], timers: [Timer] = []) {
+        self.timers = timers
         self.episodes = episodes
         self.windows = windows
     }

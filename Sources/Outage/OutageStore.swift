@@ -14,6 +14,10 @@ public final class OutageStore: CommitStore {
     private var known: [Subject: [String: Episode]] = [:]
     /// By the outage's own judging; a resolved one hides what is known.
     private var judged: [Subject: [String: Episode]] = [:]
+    /// Reds that wait for their repeat, by PostgreSQL's last word.
+    private var waiting: [TimerName: Timer] = [:]
+    /// Those that the outage's own judging has settled.
+    private var settled: Set<TimerName> = []
     private var windows = RuleWindows()
     private var keys = RecentKeys()
 
@@ -32,6 +36,8 @@ public final class OutageStore: CommitStore {
     /// looks back.
     public func note(_ memory: JudgingMemory) {
         for change in memory.episodes { Self.keep(change.episode, in: &known) }
+        for name in memory.endedTimers { waiting[name] = nil }
+        for timer in memory.timers where timer.kind == HeldRed.kind { waiting[timer.name] = timer }
         remember(memory.reports, lookedBack: memory.lookedBack, finding: memory.histories)
     }
 
@@ -39,6 +45,18 @@ public final class OutageStore: CommitStore {
     public func replaceOpenEpisodes(_ episodes: [Episode]) {
         known = [:]
         for episode in episodes { Self.keep(episode, in: &known) }
+    }
+
+    /// How far back readings are kept: what was entered in error since then must be told.
+    public static let longestMemory = Interval(
+        microseconds: RuleWindows.longest.microseconds + RuleWindows.lateness.microseconds)
+
+    /// Readings that were marked entered in error: no rule looks back at them any more. Doing it again changes nothing.
+    public func forget(_ readings: [ReportKey: Set<Int>]) { windows.forget(readings) }
+
+    /// Every red that waits for its repeat, as PostgreSQL has it.
+    public func replaceWaitingReds(_ timers: [Timer]) {
+        waiting = Dictionary(timers.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     }
 
     /// At start: alerts that were told of in an outage that is not over.
@@ -49,6 +67,7 @@ public final class OutageStore: CommitStore {
     /// Everything that was spooled has been drained: PostgreSQL's word stands alone again.
     public func endOutage() {
         judged = [:]
+        settled = []
         keys = RecentKeys()
     }
 
@@ -56,11 +75,23 @@ public final class OutageStore: CommitStore {
     public func makeState(at instant: Instant) -> OutageState {
         windows.sweep(at: instant)
         let subjects = Set(known.keys).union(judged.keys)
-        return OutageState(episodes: subjects.flatMap(open(of:)), windows: windows.windows)
+        return OutageState(
+            episodes: subjects.flatMap(open(of:)), windows: windows.windows,
+            timers: waitingReds)
+    }
+
+    /// Reds that wait for their repeat, as far as is known here.
+    public var waitingReds: [Timer] { waiting.values.filter { !settled.contains($0.name) } }
+
+    /// The windows to be kept on disk, if they have changed since this was last called.
+    public func takeChangedWindows(at instant: Instant) -> [Identifier: OutageState.Window]? {
+        windows.sweep(at: instant)
+        return windows.takeChanged()
     }
 
     public func restore(_ state: OutageState) {
         replaceOpenEpisodes(state.episodes)
+        replaceWaitingReds(state.timers)
         windows = RuleWindows(state.windows)
     }
 
@@ -129,8 +160,25 @@ public final class OutageStore: CommitStore {
         Dictionary(uniqueKeysWithValues: needs.map { ($0.key, windows.history(of: $0.key, $0.value)) })
     }
 
+    /// None: nobody corrects anything while PostgreSQL is away.
+    public func enteredInError(since: Instant) -> [ReportKey: Set<Int>] { [:] }
+
     /// None: a hole in a device's count is no red, and is found when the reports are drained.
     public func sequences(of devices: [Identifier]) -> [DeviceSequence] { [] }
+
+    public func dueTimers(_ kinds: [String], waited: Interval, by instant: Instant, limit: Int) -> [Timer] {
+        guard !waiting.isEmpty, kinds.contains(HeldRed.kind) else { return [] }
+        let due = waiting.values.filter { $0.due + waited <= instant && !settled.contains($0.name) }
+        return Array(due.sorted { ($0.due, $0.subject) < ($1.due, $1.subject) }.prefix(limit))
+    }
+
+    public func timers(_ names: [TimerName], skippingLocked: Bool) -> [Timer] {
+        names.compactMap { settled.contains($0) ? nil : waiting[$0] }
+    }
+
+    public func everyTimer(_ kind: String) -> [Timer] {
+        kind == HeldRed.kind ? waiting.values.filter { !settled.contains($0.name) } : []
+    }
 
     public func write(_ batch: CommitBatch) { written.append(batch) }
 
@@ -141,6 +189,7 @@ public final class OutageStore: CommitStore {
                 judged[change.episode.subject, default: [:]][change.episode.rule] = change.episode
             }
             remember(batch.reports, lookedBack: batch.lookedBack, finding: nil)
+            settled.formUnion(batch.endedTimers)
         }
         rollback()
     }

@@ -18,7 +18,9 @@ struct RuleWindows {
     let mostOfAll: Int
     private(set) var windows: [Identifier: OutageState.Window]
     private var count: Int
+    private var isChanged = false
     private var lastSweep: Instant?
+    private var forgotten: [ReportKey: Set<Int>] = [:]
 
     init(_ windows: [Identifier: OutageState.Window] = [:], mostOfAll: Int = 500_000) {
         self.windows = windows
@@ -65,6 +67,14 @@ struct RuleWindows {
         }
     }
 
+    /// Leaves out readings by their places. What was left out before is not looked for again: a window that is opened
+    /// later is read without it.
+    mutating func forget(_ readings: [ReportKey: Set<Int>]) {
+        guard readings != forgotten else { return }
+        forgotten = readings
+        for patient in Array(windows.keys) { change(patient) { $0.past.remove(readings) } }
+    }
+
     /// Forgets what no rule will look back at any more; once an hour is enough.
     mutating func sweep(at instant: Instant) {
         if let lastSweep, instant >= lastSweep, instant - lastSweep < .hours(1) { return }
@@ -76,8 +86,15 @@ struct RuleWindows {
         }
     }
 
+    /// All of them, if any has changed since this was last called.
+    mutating func takeChanged() -> [Identifier: OutageState.Window]? {
+        defer { isChanged = false }
+        return isChanged ? windows : nil
+    }
+
     private mutating func change(_ patient: Identifier, _ body: (inout OutageState.Window) -> Void) {
         // Taken out, so that its arrays are changed in place.
+        isChanged = true
         var window = windows.removeValue(forKey: patient) ?? OutageState.Window()
         count -= window.count
         body(&window)

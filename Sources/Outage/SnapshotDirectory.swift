@@ -1,12 +1,13 @@
-import Alerting
-import Clinical
+public import Alerting
+public import Clinical
 import Cryptography
 public import Documents
 import Formats
 import Registry
 
 /// What the daemon judges from when it starts while PostgreSQL is away, on disk: the registry, which is large and moves
-/// seldom, and the state, which is small and moves all the time. Each is written whole or not at all.
+/// seldom, the open episodes, which are few and move all the time, and the rule windows, which are large and may be old
+/// by minutes. Each is written whole or not at all.
 ///
 /// A file: a line of JSON that says what it is and the SHA-256 of the rest, then a line of JSON per entry. A damaged
 /// file, or one of another version, is refused: the caller goes on as if there were none, and says so.
@@ -15,11 +16,13 @@ public struct SnapshotDirectory: Sendable {
 
     private let registryPath: String
     private let statePath: String
+    private let windowsPath: String
 
     /// The directory must be there; files in it are for the daemon's user alone.
     public init(path: String) {
         registryPath = path + "/registry.snapshot"
         statePath = path + "/state.snapshot"
+        windowsPath = path + "/windows.snapshot"
     }
 
     /// The entries as the database has them at that version. Takes seconds for 100,000 patients; any thread, one at a
@@ -57,15 +60,36 @@ public struct SnapshotDirectory: Sendable {
     }
 
     public func write(_ state: OutageState) throws(OutageFault) {
+        try write(episodes: state.episodes, timers: state.timers)
+        try write(windows: state.windows)
+    }
+
+    /// Open alerts, and the reds that wait for their repeat.
+    public func write(episodes: [Episode], timers: [Timer]) throws(OutageFault) {
         var writer = JSONWriter()
-        for episode in state.episodes {
+        for episode in episodes {
             writer.beginObject()
             writer.name("episode")
             episode.write(to: &writer)
             writer.endObject()
             writer.endLine()
         }
-        for (patient, window) in state.windows {
+        for timer in timers {
+            writer.beginObject()
+            writer.member("timer", timer.kind)
+            writer.member("subject", timer.subject)
+            writer.member("due", timer.due)
+            writer.member("payload", timer.payload)
+            writer.endObject()
+            writer.endLine()
+        }
+        try Self.write(writer.bytes, kind: "state", version: 0, to: statePath)
+    }
+
+    /// With all windows full it takes seconds and tens of megabytes; any thread, one at a time.
+    public func write(windows: [Identifier: OutageState.Window]) throws(OutageFault) {
+        var writer = JSONWriter()
+        for (patient, window) in windows {
             writer.beginObject()
             writer.member("patient", patient.description)
             writer.name("window")
@@ -73,26 +97,37 @@ public struct SnapshotDirectory: Sendable {
             writer.endObject()
             writer.endLine()
         }
-        try Self.write(writer.bytes, kind: "state", version: 0, to: statePath)
+        try Self.write(writer.bytes, kind: "windows", version: 0, to: windowsPath)
     }
 
-    /// Nil where none was written yet.
+    /// Nil where nothing was written yet.
     public func readState() throws(OutageFault) -> OutageState? {
-        guard let file = try Self.read(kind: "state", statePath) else { return nil }
+        let episodes = try Self.read(kind: "state", statePath)
+        let windows = try Self.read(kind: "windows", windowsPath)
+        guard episodes != nil || windows != nil else { return nil }
         var state = OutageState()
-        try Self.forEachLine(of: file, statePath) { json in
+        if let episodes { try Self.read(episodes, statePath, into: &state) }
+        if let windows { try Self.read(windows, windowsPath, into: &state) }
+        return state
+    }
+
+    private static func read(_ file: File, _ path: String, into state: inout OutageState) throws(OutageFault) {
+        try forEachLine(of: file, path) { json in
             if let episode = json["episode"].flatMap({ Episode($0) }) {
                 state.episodes.append(episode)
             } else if let patient = json["patient"]?.string.flatMap({ Identifier($0) }),
                 let window = json["window"].flatMap({ OutageState.Window($0) })
             {
                 state.windows[patient] = window
+            } else if let kind = json["timer"]?.string, let subject = json["subject"]?.string,
+                let due = json["due"]?.instant, let payload = json["payload"]?.string
+            {
+                state.timers.append(Timer(kind: kind, subject: subject, due: due, payload: payload))
             } else {
                 return false
             }
             return true
         }
-        return state
     }
 
     // MARK: - Files

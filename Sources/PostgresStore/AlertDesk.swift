@@ -42,7 +42,7 @@ public final class AlertDesk {
     public func act(
         _ action: AlertAction, on alert: AlertID, by actor: AlertActor, note: String?, seen: Int32?, at instant: Instant
     ) throws(StoreFailure) -> Result<Episode, AlertActionRefusal>? {
-        try connect()
+        try connection.startCheckedCall()
         do {
             _ = try connection.query("BEGIN; SET LOCAL synchronous_commit = on", doing: "acting on an alert")
             let result = try change(action, alert, actor, note, seen, instant)
@@ -57,24 +57,12 @@ public final class AlertDesk {
 
     /// What the registry says of a care manager; nil where it knows none of that code.
     public func role(of careManager: Identifier) throws(StoreFailure) -> CareManager.Role? {
-        try connect()
+        try connection.startCheckedCall()
         var parameters = PostgresParameters()
         parameters.add(RegistryEntity.careManager.rawValue)
         parameters.add(careManager.description)
         let result = try connection.run(Self.role, parameters, doing: "reading a care manager")
         return result.text(0, 0).flatMap(CareManager.Role.init(rawValue:))
-    }
-
-    private func connect() throws(StoreFailure) {
-        connection.startCall()
-        guard !connection.isConnected else { return }
-        try connection.connect()
-        do {
-            try ServerCheck.run(&connection)
-        } catch {
-            connection.close()
-            throw error
-        }
     }
 
     private func change(

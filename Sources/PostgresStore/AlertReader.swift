@@ -13,7 +13,8 @@ public struct AlertRow: Sendable, Hashable {
 
 /// Which alerts; nil takes all.
 public struct AlertFilter: Sendable, Hashable {
-    public var id: AlertID?
+    /// From the first to the last of these; equal for one alert.
+    public var ids: ClosedRange<AlertID>?
     public var site: Identifier?
     /// The patient whom the alert is about.
     public var patient: Identifier?
@@ -24,10 +25,11 @@ public struct AlertFilter: Sendable, Hashable {
     public var limit: Int
 
     public init(
-        id: AlertID? = nil, site: Identifier? = nil, patient: Identifier? = nil, alertClass: AlertClass? = nil,
-        severity: Severity? = nil, states: Set<AlertState> = [.open, .acknowledged, .shelved], limit: Int = 1000
+        ids: ClosedRange<AlertID>? = nil, site: Identifier? = nil, patient: Identifier? = nil,
+        alertClass: AlertClass? = nil, severity: Severity? = nil,
+        states: Set<AlertState> = [.open, .acknowledged, .shelved], limit: Int = .max
     ) {
-        self.id = id
+        self.ids = ids
         self.site = site
         self.patient = patient
         self.alertClass = alertClass
@@ -59,12 +61,14 @@ public final class AlertReader {
                 escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision,
                 acknowledged_by, resolved_at, resolved_by
             FROM homeward.alert
-            WHERE ($1::uuid IS NULL OR id = $1::uuid) AND ($2::text IS NULL OR site = $2::text)
-                AND ($3::text IS NULL OR (subject_type = 'patient' AND subject = $3::text))
-                AND ($4::text IS NULL OR class = $4::text) AND ($5::text IS NULL OR severity = $5::text)
-                AND (cardinality($6::text[]) = 0 OR state = ANY ($6::text[]))
+            WHERE ($1::uuid IS NULL OR id BETWEEN $1::uuid AND $2::uuid) AND ($3::text IS NULL OR site = $3::text)
+                AND ($4::text IS NULL OR (subject_type = 'patient' AND subject = $4::text))
+                AND ($5::text IS NULL OR class = $5::text) AND ($6::text IS NULL OR severity = $6::text)
+                AND (cardinality($7::text[]) = 0 OR state = ANY ($7::text[]))
+                AND ($8::uuid IS NULL OR (array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id)
+                    > ($9::int4, $10::timestamptz, $8::uuid))
             ORDER BY array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id
-            LIMIT $7::int4
+            LIMIT $11::int4
             """)
     private static let events = Statement(
         name: "alert_events",
@@ -83,28 +87,40 @@ public final class AlertReader {
         connection = PostgresConnection(configuration.named("alerts"))
     }
 
-    private func connect() throws(StoreFailure) {
-        connection.startCall()
-        guard !connection.isConnected else { return }
-        try connection.connect()
-        do {
-            try ServerCheck.run(&connection)
-        } catch {
-            connection.close()
-            throw error
+    /// Reds first, then the longest waiting; read page by page, so that no number of them is too large.
+    public func alerts(_ filter: AlertFilter = AlertFilter()) throws(StoreFailure) -> [AlertRow] {
+        var rows: [AlertRow] = []
+        while rows.count < filter.limit {
+            let page = try page(filter, after: rows.last?.episode, limit: min(Self.pageSize, filter.limit - rows.count))
+            rows += page
+            if page.count < Self.pageSize { break }
         }
+        return rows
     }
 
-    public func alerts(_ filter: AlertFilter = AlertFilter()) throws(StoreFailure) -> [AlertRow] {
-        try connect()
+    private static let pageSize = 1000
+
+    private func page(
+        _ filter: AlertFilter, after last: Episode?, limit: Int
+    ) throws(StoreFailure) -> [AlertRow] {
+        try connection.startCheckedCall()
         var parameters = PostgresParameters()
-        if let id = filter.id { parameters.add((id.high, id.low)) } else { parameters.addNull() }
+        for id in [filter.ids?.lowerBound, filter.ids?.upperBound] {
+            if let id { parameters.add((id.high, id.low)) } else { parameters.addNull() }
+        }
         parameters.add(optional: filter.site?.description)
         parameters.add(optional: filter.patient?.description)
         parameters.add(optional: filter.alertClass?.rawValue)
         parameters.add(optional: filter.severity?.rawValue)
         parameters.addTexts(of: filter.states) { $0.rawValue }
-        parameters.add(Int32(clamping: filter.limit))
+        if let last {
+            parameters.add((last.id.high, last.id.low))
+            parameters.add(Int32(clamping: 1 + ([.red, .amber, .info].firstIndex(of: last.severity) ?? 2)))
+            parameters.add(last.raisedAt)
+        } else {
+            for _ in 0..<3 { parameters.addNull() }
+        }
+        parameters.add(Int32(clamping: limit))
         let result = try connection.run(Self.alerts, parameters, doing: "reading alerts")
         let episodes = try EpisodeRow.episodes(result)
         return episodes.enumerated().map { row, episode in
@@ -116,7 +132,7 @@ public final class AlertReader {
 
     /// The alert's history, oldest first.
     public func events(of alert: AlertID) throws(StoreFailure) -> [EpisodeEvent] {
-        try connect()
+        try connection.startCheckedCall()
         var parameters = PostgresParameters()
         parameters.add((alert.high, alert.low))
         let result = try connection.run(Self.events, parameters, doing: "reading an alert's history")
@@ -143,7 +159,7 @@ public final class AlertReader {
     }
 
     public func deliveries(of alert: AlertID) throws(StoreFailure) -> [DeliveryRow] {
-        try connect()
+        try connection.startCheckedCall()
         var parameters = PostgresParameters()
         parameters.add((alert.high, alert.low))
         let result = try connection.run(Self.deliveries, parameters, doing: "reading deliveries")

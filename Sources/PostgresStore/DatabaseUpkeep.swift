@@ -1,4 +1,7 @@
+internal import Alerting
+public import Clinical
 public import Ingestion
+internal import Registry
 
 /// Small jobs beside the pipeline, on a connection of their own: the health probe and the daily upkeep. One thread.
 public final class DatabaseUpkeep {
@@ -8,27 +11,83 @@ public final class DatabaseUpkeep {
         connection = PostgresConnection(configuration.named("upkeep"))
     }
 
-    /// Asks the server for an answer within the deadline. The schema is checked when it connects.
-    public func probe() throws(StoreFailure) {
-        try connect()
-        _ = try connection.query("SELECT 1", doing: "probing")
+    /// The server's clock, asked for within the deadline. The schema is checked when it connects.
+    public func probe() throws(StoreFailure) -> Instant {
+        try connection.startCheckedCall()
+        let result = try connection.run(Self.clock, PostgresParameters(), doing: "probing")
+        guard let now = result.instant(0, 0) else {
+            throw StoreFailure(kind: .misconfigured, message: "probing: the server does not tell its time")
+        }
+        return now
     }
+
+    /// The readers that have been offline for longer than `grace` and have reported nothing since, by the server's
+    /// clock, with how many of each site have ever told their state, and which alerts about it are open.
+    ///
+    /// - Parameter sites: those that this instance serves; empty: all.
+    public func silentReaders(
+        for grace: Interval, sites: [Identifier]
+    ) throws(StoreFailure) -> SilentReaders {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add(grace.microseconds)
+        parameters.addTexts(of: sites) { $0.description }
+        let offline = try connection.run(Self.offline, parameters, doing: "reading offline readers")
+        var silent = SilentReaders()
+        for row in 0..<offline.rowCount {
+            guard let device = offline.identifier(row, 0), let site = offline.identifier(row, 1),
+                let since = offline.instant(row, 2)
+            else { continue }
+            silent.offline.append(SilentReaders.Reader(device: device, site: site, since: since))
+        }
+        var chosen = PostgresParameters()
+        chosen.addTexts(of: sites) { $0.description }
+        let known = try connection.run(Self.known, chosen, doing: "counting readers")
+        for row in 0..<known.rowCount {
+            if let site = known.identifier(row, 0), let count = known.int64(row, 1) { silent.known[site] = Int(count) }
+        }
+        var rules = PostgresParameters()
+        rules.addTexts(of: SilentReaders.rules) { $0 }
+        rules.addTexts(of: sites) { $0.description }
+        let open = try connection.run(Self.open, rules, doing: "reading alerts about offline readers")
+        for row in 0..<open.rowCount {
+            let subject = SubjectColumns.subject(type: open.text(row, 0), code: open.identifier(row, 1))
+            if let subject { silent.open[subject] = open.identifier(row, 2) }
+        }
+        return silent
+    }
+
+    private static let clock = Statement(name: "clock", sql: "SELECT clock_timestamp()")
+    private static let offline = Statement(
+        name: "offline_readers",
+        sql: """
+            SELECT d.code, s.code, o.since
+            FROM homeward.device_status o JOIN homeward.device d ON d.id = o.device JOIN homeward.site s ON s.id = d.site
+            WHERE NOT o.online AND o.since < now() - $1::int8 * interval '1 microsecond'
+                AND (cardinality($2::text[]) = 0 OR s.code = ANY ($2::text[]))
+                AND NOT EXISTS (
+                    SELECT FROM homeward.report r WHERE r.device = o.device AND r.received_at > o.since)
+            ORDER BY o.since, d.code
+            """)
+    private static let known = Statement(
+        name: "known_readers",
+        sql: """
+            SELECT s.code, count(*)
+            FROM homeward.device_status o JOIN homeward.device d ON d.id = o.device JOIN homeward.site s ON s.id = d.site
+            WHERE cardinality($1::text[]) = 0 OR s.code = ANY ($1::text[])
+            GROUP BY s.code
+            """)
+    private static let open = Statement(
+        name: "open_offline_alerts",
+        sql: """
+            SELECT subject_type, subject, site FROM homeward.alert
+            WHERE state <> 'resolved' AND rule = ANY ($1::text[])
+                AND (cardinality($2::text[]) = 0 OR site = ANY ($2::text[]))
+            """)
 
     /// Makes the partitions of the coming months; for once a day. Doing it again changes nothing.
     public func maintain() throws(StoreFailure) {
-        try connect()
+        try connection.startCheckedCall()
         _ = try connection.query("SELECT homeward.make_partitions()", doing: "making partitions")
-    }
-
-    private func connect() throws(StoreFailure) {
-        connection.startCall()
-        guard !connection.isConnected else { return }
-        try connection.connect()
-        do {
-            try ServerCheck.run(&connection)
-        } catch {
-            connection.close()
-            throw error
-        }
     }
 }

@@ -6,10 +6,13 @@ enum DeviceState {
     private static let writeStatuses = Statement(
         name: "write_statuses",
         sql: """
-            INSERT INTO homeward.device_status AS s (device, online, battery, firmware, received_at)
-            SELECT * FROM unnest($1::int4[], $2::bool[], $3::float8[], $4::text[], $5::timestamptz[])
+            INSERT INTO homeward.device_status AS s (device, online, battery, firmware, received_at, since)
+            SELECT device, online, battery, firmware, received_at, received_at
+            FROM unnest($1::int4[], $2::bool[], $3::float8[], $4::text[], $5::timestamptz[])
+                AS said (device, online, battery, firmware, received_at)
             ON CONFLICT (device) DO UPDATE SET online = excluded.online, battery = excluded.battery,
-                firmware = excluded.firmware, received_at = excluded.received_at
+                firmware = excluded.firmware, received_at = excluded.received_at,
+                since = CASE WHEN s.online = excluded.online THEN s.since ELSE excluded.since END
             WHERE excluded.received_at >= s.received_at
             """)
 

@@ -59,8 +59,13 @@ enum EpisodeWriting {
         if !changed.isEmpty { calls.append((updateAlerts, alertParameters(changed))) }
         if !opened.isEmpty { calls.append((insertAlerts, alertParameters(opened))) }
         let events = changes.flatMap(\.events)
-        if !events.isEmpty { calls.append((insertEvents, eventParameters(events))) }
+        if !events.isEmpty { calls.append(call(events)) }
         return calls
+    }
+
+    /// The events alone.
+    static func call(_ events: [EpisodeEvent]) -> (statement: Statement, parameters: PostgresParameters) {
+        (insertEvents, eventParameters(events))
     }
 
     private static func alertParameters(_ changes: [EpisodeChange]) -> PostgresParameters {

@@ -13,6 +13,8 @@ struct Migration: Sendable {
         Migration(version: 4, name: "m0004_views.sql", sql: PackageResources.m0004_views_sql),
         Migration(version: 5, name: "m0005_rights.sql", sql: PackageResources.m0005_rights_sql),
         Migration(version: 6, name: "m0006_outages.sql", sql: PackageResources.m0006_outages_sql),
+        Migration(version: 7, name: "m0007_triage.sql", sql: PackageResources.m0007_triage_sql),
+        Migration(version: 8, name: "m0008_corrections.sql", sql: PackageResources.m0008_corrections_sql),
         Migration(version: 10, name: "m0010_attempts.sql", sql: PackageResources.m0010_attempts_sql),
     ]
 }

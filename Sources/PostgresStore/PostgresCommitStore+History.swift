@@ -13,6 +13,9 @@ extension PostgresCommitStore {
                 AND r.received_at >= need.since - interval '1 hour'
             JOIN homeward.patient p ON p.id = r.patient
             JOIN homeward.device d ON d.id = r.device
+            WHERE NOT EXISTS (
+                SELECT FROM homeward.reading_correction c
+                WHERE c.device = r.device AND c.report_id = r.report_id AND c.place = r.place)
             ORDER BY r.patient, r.taken_at
             """)
 
@@ -109,7 +112,7 @@ extension PostgresCommitStore {
     /// Before any reader was made; a need that reaches further back asks for everything.
     private static let earliest = Instant(microseconds: 0)
 
-    private static func pastReading(_ result: borrowing PostgresResult, _ row: Int) -> PastReading? {
+    static func pastReading(_ result: borrowing PostgresResult, _ row: Int) -> PastReading? {
         guard let device = result.identifier(row, 1), let report = result.identifier(row, 2, grammar: .report),
             let index = result.int16(row, 3),
             let kind = result.int16(row, 4).flatMap({ UInt8(exactly: $0) }).flatMap({ Kind(rawValue: $0) }),

@@ -56,18 +56,8 @@ public final class PostgresCommitStore: CommitStore {
                 // It broke while nothing was under way (a restarted server): nothing is lost by connecting again.
             }
         }
-        try connect()
+        try connection.connectChecked()
         return try openTransaction()
-    }
-
-    private func connect() throws(StoreFailure) {
-        try connection.connect()
-        do {
-            try ServerCheck.run(&connection)
-        } catch {
-            connection.close()
-            throw error
-        }
     }
 
     private func openTransaction() throws(StoreFailure) -> Int64 {
@@ -115,6 +105,7 @@ public final class PostgresCommitStore: CommitStore {
         }
         if !batch.episodes.isEmpty { calls += EpisodeWriting.calls(batch.episodes) }
         if !batch.outbox.isEmpty { calls += OutboxWriting.calls(batch.outbox) }
+        calls += TimerWriting.calls(batch)
         calls += OutageWriting.calls(batch)
         _ = try connection.run(calls, doing: "writing")
     }

@@ -106,6 +106,24 @@ struct Statement {
         return min(end, now + min(max((end - now) / Int64(left), 500_000_000), 5_000_000_000))
     }
 
+    /// Connects unless connected, and checks the server and its schema, within the call's deadline.
+    mutating func connectChecked() throws(StoreFailure) {
+        guard !isConnected else { return }
+        try connect()
+        do {
+            try ServerCheck.run(&self)
+        } catch {
+            close()
+            throw error
+        }
+    }
+
+    /// Begins a call on a connection to a server that was checked.
+    mutating func startCheckedCall() throws(StoreFailure) {
+        startCall()
+        try connectChecked()
+    }
+
     /// One attempt, in which libpq goes on to the next server when one refuses or is read-only.
     private mutating func connect(to servers: ServerList) throws(StoreFailure) {
         unsafe handle = startConnecting(to: servers)

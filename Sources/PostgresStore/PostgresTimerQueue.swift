@@ -6,17 +6,6 @@ internal import Ingestion
 public final class PostgresTimerQueue: TimerQueue {
     private var connection: PostgresConnection
 
-    private static let schedule = Statement(
-        name: "schedule_timers",
-        sql: """
-            INSERT INTO homeward.timer AS t (kind, subject, due_at, payload)
-            SELECT DISTINCT ON (kind, subject) kind, subject, due_at, payload::jsonb
-            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) WITH ORDINALITY
-                AS wanted (kind, subject, due_at, payload, place)
-            ORDER BY kind, subject, place DESC
-            ON CONFLICT (kind, subject) DO UPDATE SET due_at = excluded.due_at, payload = excluded.payload,
-                claim = t.claim + 1, lease_until = NULL
-            """)
     private static let cancel = Statement(
         name: "cancel_timer", sql: "DELETE FROM homeward.timer WHERE kind = $1::text AND subject = $2::text")
     private static let claim = Statement(
@@ -53,12 +42,8 @@ public final class PostgresTimerQueue: TimerQueue {
     public func schedule(_ timers: [Timer]) throws {
         guard !timers.isEmpty else { return }
         try connect()
-        var parameters = PostgresParameters()
-        parameters.addTexts(of: timers) { $0.kind }
-        parameters.addTexts(of: timers) { $0.subject }
-        parameters.addInstants(of: timers) { $0.due }
-        parameters.addTexts(of: timers) { $0.payload }
-        _ = try connection.run(Self.schedule, parameters, doing: "scheduling timers")
+        let call = TimerWriting.schedule(timers)
+        _ = try connection.run(call.statement, call.parameters, doing: "scheduling timers")
     }
 
     public func cancel(kind: String, subject: String) throws {

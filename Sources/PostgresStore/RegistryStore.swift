@@ -48,20 +48,8 @@ public final class RegistryStore {
         connection = PostgresConnection(configuration.named("registry"))
     }
 
-    private func connect() throws(StoreFailure) {
-        connection.startCall()
-        guard !connection.isConnected else { return }
-        try connection.connect()
-        do {
-            try ServerCheck.run(&connection)
-        } catch {
-            connection.close()
-            throw error
-        }
-    }
-
     public func read() throws(StoreFailure) -> StoredRegistry {
-        try connect()
+        try connection.startCheckedCall()
         let (entries, version) = try RegistryReading.entries(&connection)
         var fields: [RegistryKey: [String: StoredField]] = [:]
         for entry in entries {
@@ -82,7 +70,7 @@ public final class RegistryStore {
     public func apply(_ update: RegistryUpdate) throws(StoreFailure) -> Int64 {
         let rows = try RegistryRow.rows(of: update)
         guard !rows.isEmpty else { return update.base.version }
-        try connect()
+        try connection.startCheckedCall()
         do {
             let version = try write(rows, update)
             _ = try connection.query("COMMIT", doing: "changing the registry")

@@ -6,8 +6,11 @@ public struct Device: Hashable, Sendable {
     public var site: Identifier
     /// In order of `from`; never overlapping.
     public var pairings: [Pairing]
+    /// It shows its receipts: it can ask the patient to measure again. No red waits for a repeat that nobody asks for.
+    public var canAsk: Bool
 
-    public init(code: Identifier, site: Identifier, pairings: [Pairing] = []) {
+    public init(code: Identifier, site: Identifier, pairings: [Pairing] = [], canAsk: Bool = true) {
+        self.canAsk = canAsk
         self.code = code
         self.site = site
         self.pairings = pairings

@@ -49,33 +49,6 @@ public struct PersonalDetails: Hashable, Sendable {
     }
 }
 
-/// When readings are due: local time of the patient, with how early and how late they may come.
-public struct ScheduleSlot: Hashable, Sendable {
-    public var kinds: [Kind]
-    /// Minutes after local midnight.
-    public var due: Int
-    public var days: Set<Weekday>
-    public var early: Interval
-    public var grace: Interval
-
-    public init(kinds: [Kind], due: Int, days: Set<Weekday>, early: Interval, grace: Interval) {
-        self.kinds = kinds
-        self.due = due
-        self.days = days
-        self.early = early
-        self.grace = grace
-    }
-}
-
-/// A span of days without missed-reading alerts; both ends included.
-public struct Pause: Hashable, Sendable {
-    public var from: CalendarDate
-    public var until: CalendarDate
-    public var reason: String?
-
-    public init(from: CalendarDate, until: CalendarDate, reason: String?) {
-        self.from = from
-        self.until = until
-        self.reason = reason
-    }
+extension Patient {
+    public var dueReadings: Schedule { Schedule(slots: schedule, pauses: pauses, timeZone: profile.timeZone) }
 }

@@ -39,13 +39,3 @@ public struct OpeningHours: Hashable, Sendable {
         self.closes = closes
     }
 }
-
-public enum Weekday: String, CaseIterable, Sendable, Hashable {
-    case monday = "mon"
-    case tuesday = "tue"
-    case wednesday = "wed"
-    case thursday = "thu"
-    case friday = "fri"
-    case saturday = "sat"
-    case sunday = "sun"
-}

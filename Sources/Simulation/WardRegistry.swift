@@ -54,6 +54,9 @@ extension SimulatedWard {
             "    conditions: [\(patient.conditions.joined(separator: ", "))]",
             "    news2_scale: \(patient.news2Scale)",
         ]
+        if patient.news2Scale == 2 {
+            lines.append("    news2_scale_by: \(Self.keyWorker(patient.index / 20, site: site))")
+        }
         var baselines: [String] = []
         func add(_ kind: Kind, steps: Double) {
             guard let usual = patient.usual[kind] else { return }

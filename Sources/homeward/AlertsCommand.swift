@@ -22,12 +22,15 @@ struct AlertsCommand: ParsableCommand {
         @Option(help: ArgumentHelp("Only this patient's.", valueName: "CODE"))
         var patient: String?
 
+        @Option(help: ArgumentHelp("No more than so many.", valueName: "NUMBER"))
+        var limit: Int?
+
         @Flag(help: "One JSON object a line.")
         var json = false
 
         func run() throws {
             try Alerts(configurationPath: parent.config.path)
-                .list(all: all, site: site, patient: patient, json: json).check()
+                .list(all: all, site: site, patient: patient, limit: limit, json: json).check()
         }
     }
 

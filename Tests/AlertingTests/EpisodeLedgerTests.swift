@@ -128,4 +128,32 @@ import Testing
         ledger.apply(finding(.inRange, minute: 0))
         #expect(ledger.changes.isEmpty)
     }
+
+    @Test(arguments: [AlertState.open, .acknowledged])
+    func `a red whose reading was entered in error speaks again at the next one`(state: AlertState) throws {
+        var episode = try open(.red, measure: -80)
+        if state == .acknowledged { episode = acknowledged(episode, minute: 1) }
+        let correction = EnteredInError(
+            key: ReportKey(device: Identifier("dev-1")!, report: Identifier("r1")!), reading: 0, kind: .spo2,
+            at: start + .minutes(2), by: "cm-01", actor: "cm-01", reason: "no finger in it")
+        let event = episode.annotate(correction, leaving: RemainingCauses(severity: .amber), explanation: "{}")
+        #expect(event.transition == .enteredInError && event.actor == "cm-01" && !event.transition.notifies)
+        #expect(event.summary.contains("by cm-01 because no finger in it"))
+        #expect(episode.state == state && episode.severity == .red)
+        var ledger = EpisodeLedger(open: [episode])
+        ledger.apply(finding(.beyond(.amber), minute: 3, report: "r2", measure: -93))
+        ledger.apply(finding(.beyond(.red), minute: 4, report: "r3", measure: -91))
+        ledger.apply(finding(.beyond(.red), minute: 5, report: "r4", measure: -91))
+        let change = try #require(ledger.changes.first)
+        #expect(change.events.map(\.transition) == [.joined, .reopened, .joined])
+        #expect(change.episode.worst == -91 && change.episode.state == .open)
+    }
+
+    @Test func `a red of a rule that somebody has in hand does not end in range`() throws {
+        for (rules, count) in [(Set<String>(), 1), (["spo2-low"], 0)] {
+            var ledger = EpisodeLedger(open: [try open(.red)], redsEndInRange: true, standingRules: rules)
+            ledger.apply(finding(.inRange, minute: 5, report: "r2"))
+            #expect(ledger.changes.count == count)
+        }
+    }
 }

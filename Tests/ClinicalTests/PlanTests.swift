@@ -52,6 +52,13 @@ private func at(_ severity: Severity, _ value: Double, inclusive: Bool = false) 
         #expect(red.immediate && red.step == 10 && red.pack == "own-limit" && red.source == "set by cm-01")
     }
 
+    /// Switching a red off needs by, reason and an end.
+    @Test func anOwnAmberAloneTakesNoRedAway() {
+        let plan = plan(["sugar"], limits: [own(.glucose, low: [at(.amber, 5)])])
+        #expect(judged(plan, .glucose, 4.9, "glucose-low") == .amber)
+        #expect(judged(plan, .glucose, 2.9, "glucose-low") == .red)
+    }
+
     @Test func anOwnGlucoseLimitHasItsPair() {
         let plan = plan(["sugar"], limits: [own(.glucose, low: [at(.amber, 5)])])
         func judged(_ value: Double) -> Severity? {

@@ -16,18 +16,19 @@ import Testing
     @Test func sentences() {
         #expect(
             summary([reading(.spo2, 90)], plan())
-                == "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack, a source).")
+                == "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack aa, a source).")
         #expect(
             summary([reading(.temperature, 102.4, .fahrenheit)], plan())
                 == "Temperature 102.4 °F (39.1 °C) on Mon 23 Nov at 08:15, at or above the amber limit of 39.1 °C "
-                + "(adult pack, a source).")
+                + "(adult pack aa, a source).")
         #expect(
             summary([reading(.glucose, 53, .milligramsPerDecilitre)], plan(["sugar"]))
-                == "Glucose 53 mg/dL on Mon 23 Nov at 08:15, below the red limit of 54 mg/dL (sugar pack, a source).")
+                == "Glucose 53 mg/dL on Mon 23 Nov at 08:15, below the red limit of 54 mg/dL (sugar pack dd, a "
+                + "source).")
         #expect(
             summary([reading(.peakFlow, 3, .litresPerSecond)], plan(["lungs"], baselines: [.peakFlow: 400]))
                 == "Peak flow 3 L/s (180 L/min) on Mon 23 Nov at 08:15, below the red limit of 200 L/min "
-                + "(lungs pack, 50 % of personal best 400 L/min, a source).")
+                + "(lungs pack ee, 50 % of personal best 400 L/min, a source).")
         #expect(
             summary([reading(.glucose, 1.1, flags: .outOfRangeLow)], plan())
                 == "Glucose LO (below the meter's 1.1 mmol/L) on Mon 23 Nov at 08:15, outside what the meter can "
@@ -35,20 +36,20 @@ import Testing
         let voice = Reading(index: 0, kind: .consciousness, value: 2, code: "V", sentValue: 2, sentUnit: nil)
         #expect(
             summary([voice], plan())
-                == "Consciousness V (responds to voice) on Mon 23 Nov at 08:15, where C or worse is red (adult pack, "
-                + "a source).")
+                == "Consciousness V (responds to voice) on Mon 23 Nov at 08:15, where C or worse is red (adult pack "
+                + "aa, a source).")
     }
 
     @Test func aValueThatTheChartRounds() {
         #expect(
             summary([reading(.spo2, 92.4)], plan())
-                == "SpO2 92.4 % (92 on the chart) on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack, "
-                + "a source).")
+                == "SpO2 92.4 % (92 on the chart) on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult "
+                + "pack aa, a source).")
         // Converted ones are shown at the chart's resolution anyway.
         #expect(
             summary([reading(.systolic, 12, .kilopascal)], plan())
                 == "Systolic pressure 12 kPa (90 mmHg) on Mon 23 Nov at 08:15, at or below the red limit of 90 mmHg "
-                + "(adult pack, a source).")
+                + "(adult pack aa, a source).")
     }
 
     @Test func doubtsLatenessAndTwice() {
@@ -56,13 +57,15 @@ import Testing
         doubtful.suspicions = [.smallPulsePressure]
         #expect(
             summary([doubtful], plan(), received: monday + .minutes(90))
-                == "Systolic pressure 78 mmHg on Mon 23 Nov at 08:15, at or below the red limit of 90 mmHg (adult pack, "
-                + "a source); suspect (systolic and diastolic less than 10 mmHg apart), repeat asked; received late, on "
+                == "Systolic pressure 78 mmHg on Mon 23 Nov at 08:15, at or below the red limit of 90 mmHg (adult "
+                + "pack aa, a source); suspect (systolic and diastolic less than 10 mmHg apart), repeat asked; received "
+                + "late, on "
                 + "Mon 23 Nov at 09:45.")
         #expect(
             summary(
                 [reading(.pulse, 115)], plan(["heart"]), history: [past("a", .pulse, 112, at: monday - .hours(12))])
-                == "Pulse 115 /min on Mon 23 Nov at 08:15, at or above the red limit of 111 /min (heart pack, a source), "
+                == "Pulse 115 /min on Mon 23 Nov at 08:15, at or above the red limit of 111 /min (heart pack bb, a "
+                + "source), "
                 + "as was 112 /min on Sun 22 Nov at 20:15.")
     }
 
@@ -95,12 +98,14 @@ import Testing
             judge(report("r", [reading(.spo2, 90)], received: received), plan: plan()).lateReds.first)
         #expect(
             Sentence.lateRed(of: late, takenAt: monday, receivedAt: received, timeZone: "Europe/London")
-                == "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack, a source); received "
+                == "SpO2 90 % on Mon 23 Nov at 08:15, at or below the red limit of 92 % (adult pack aa, a source); "
+                + "received "
                 + "late, on Tue 24 Nov at 14:15, too late to alert as red.")
         let red = try #require(immediateReds(in: [reading(.spo2, 90)], at: monday, plan: plan()).first)
         #expect(
             Sentence.unverifiedRed(of: red, reason: .clockFuture, receivedAt: monday, timeZone: "Europe/London")
-                == "Unverified: SpO2 90 %, at or below the red limit of 92 % (adult pack, a source), in a report received "
+                == "Unverified: SpO2 90 %, at or below the red limit of 92 % (adult pack aa, a source), in a report "
+                + "received "
                 + "on Mon 23 Nov at 08:15 that was refused (clock-future: its time lies ahead).")
         let several = immediateReds(
             in: [reading(.pulse, 132), reading(.spo2, 80, index: 1)], at: monday, plan: plan())
@@ -108,7 +113,8 @@ import Testing
             Sentence.unverifiedRed(
                 of: several[0], others: Array(several.dropFirst()), reason: .conflict, receivedAt: monday,
                 timeZone: "Europe/London")
-                == "Unverified: SpO2 80 %, at or below the red limit of 92 % (adult pack, a source), in a report received "
+                == "Unverified: SpO2 80 %, at or below the red limit of 92 % (adult pack aa, a source), in a report "
+                + "received "
                 + "on Mon 23 Nov at 08:15 that was refused (conflict: another report has its id); red too: Pulse 132 "
                 + "/min.")
     }

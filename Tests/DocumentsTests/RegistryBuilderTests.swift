@@ -43,7 +43,8 @@ import Testing
         #expect(outcome.uncovered == [])
         #expect(
             outcome.notices.map(\.description) == [
-                "r.yaml:10: notice: nhs_number: is a test number (9…), which is no person's"
+                "r.yaml:10: notice: nhs_number: is a test number (9…), which is no person's",
+                "r.yaml:17: notice: news2_scale: is a named clinician's choice: say whose in news2_scale_by",
             ])
         let code = try #require(Identifier("P0001"))
         let patient = try #require(outcome.registry.patients[code])
@@ -67,6 +68,19 @@ import Testing
         #expect(outcome.registry.escalation.first?.steps.map(\.after) == [.minutes(0), .minutes(15), .minutes(30)])
         let site = try #require(Identifier("north"))
         #expect(outcome.registry.sites[site]?.hours.first?.days.count == 5)
+    }
+
+    @Test func whoChoseScale2IsNamedInTheScore() throws {
+        let named = Self.example.replacing("news2_scale: 2\n", with: "news2_scale: 2\n    news2_scale_by: Dr Example\n")
+        let outcome = try build(named)
+        #expect(outcome.notices.count == 1)
+        let patient = try #require(Identifier("P0001").flatMap { outcome.registry.patients[$0] })
+        let plan = Plan(profile: patient.profile, packs: BuiltInPacks.library())
+        let now = Instant(microseconds: 1_795_421_730_000_000)
+        let report = JudgedReport(
+            key: Diary.key("r"), takenAt: now, receivedAt: now, readings: [Diary.reading(.spo2, 90)])
+        let score = try #require(plan.news2Score(of: report, history: PatientHistory()))
+        #expect(Sentence.news2(score).contains("on scale 2 (chosen by Dr Example)"))
     }
 
     /// What stands in a patient's or another entry's fields, and the one problem that it makes.

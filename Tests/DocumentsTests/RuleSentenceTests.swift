@@ -6,6 +6,11 @@ import Testing
 @Suite struct RuleSentenceTests {
     private let monday = Diary.monday
 
+    /// As a sentence names it: the beginning of the content's hash.
+    private func version(_ pack: String) -> String {
+        BuiltInPacks.library()[pack].map { String($0.contentHash.prefix(8)) } ?? "?"
+    }
+
     private func summary(_ rule: String, _ diary: Diary, _ last: Diary.Entry) -> String? {
         var diary = diary
         return diary.take(last).outcome(rule).map {
@@ -21,13 +26,15 @@ import Testing
         #expect(
             summary("weight-gain", diary, gained)
                 == "Weight 82.6 kg on Mon 23 Nov at 08:15, up 2.4 kg from 80.2 kg on Sat 21 Nov at 08:15, at or above "
-                + "the amber limit of 2 kg in 3 days (heart-failure pack, ESC; NHS NCIC; BEAT-HF).")
+                + "the amber limit of 2 kg in 3 days (heart-failure pack \(version("heart-failure")), ESC; NHS "
+                + "NCIC; BEAT-HF).")
         var swollen = gained
         swollen.answers = Diary.yes(.moreSwelling)
         #expect(
             summary("weight-gain", diary, swollen)
                 == "Weight 82.6 kg on Mon 23 Nov at 08:15, up 2.4 kg from 80.2 kg on Sat 21 Nov at 08:15, at or above "
-                + "the red limit of 2 kg in 3 days together with more-swelling (heart-failure pack, ESC; NHS NCIC; "
+                + "the red limit of 2 kg in 3 days together with more-swelling (heart-failure pack "
+                + "\(version("heart-failure")), ESC; NHS NCIC; "
                 + "BEAT-HF).")
     }
 
@@ -36,7 +43,7 @@ import Testing
         #expect(
             summary("spo2-below-baseline", Diary(["copd"]) { $0.baselines = [.spo2: 94] }, entry)
                 == "SpO2 90 % on Mon 23 Nov at 08:15, 4 % below the baseline of 94 %, at or above the amber limit of "
-                + "3 % (copd pack, proposal).")
+                + "3 % (copd pack \(version("copd")), proposal).")
     }
 
     @Test func answers() {
@@ -47,8 +54,9 @@ import Testing
             summary(
                 "copd-symptoms", diary,
                 Diary.Entry(id: "b", takenAt: monday, answers: Diary.yes(.sputumColour, .sputumVolume)))
-                == "Copd symptoms: more-breathless, sputum-colour, sputum-volume on Mon 23 Nov at 08:15, 2 or more on 2 "
-                + "days running being red (copd pack, Anthonisen type (read in a secondary copy)).")
+                == "Copd symptoms: more-breathless, sputum-colour, sputum-volume on Mon 23 Nov at 08:15, 2 or more "
+                + "on 2 "
+                + "days running being red (copd pack \(version("copd")), Anthonisen type (read in a secondary copy)).")
     }
 
     @Test func aScore() {
@@ -61,8 +69,10 @@ import Testing
         #expect(
             summary("news2", Diary(), entry)
                 == "NEWS2 7 on scale 1, high: respiratory rate 24 scores 2, SpO2 92 scores 2, oxygen 2 scores 2, "
-                + "systolic pressure 120 scores 0, pulse 80 scores 0, consciousness A scores 0, temperature 36 scores 1, "
-                + "a total of 7 or more being red (adult pack, Royal College of Physicians, NEWS2 (2017)).")
+                + "systolic pressure 120 scores 0, pulse 80 scores 0, consciousness A scores 0, temperature 36 "
+                + "scores 1, "
+                + "a total of 7 or more being red (adult pack \(version("adult")), Royal College of Physicians, "
+                + "NEWS2 (2017)).")
     }
 
     @Test func aMeanAndACount() {
@@ -77,8 +87,10 @@ import Testing
             id: "z", takenAt: monday, readings: [Diary.reading(.systolic, 141, flags: .irregularPulse)])
         #expect(
             summary("home-mean", diary, entry)
-                == "Mean systolic pressure 141 mmHg, of 12 readings on 5 days, at or above 135 mmHg, the amber limit of "
-                + "the mean of 7 days (hypertension pack, NG136; NHS home blood pressure leaflet).")
+                == "Mean systolic pressure 141 mmHg, of 12 readings on 5 days, at or above 135 mmHg, the amber "
+                + "limit of "
+                + "the mean of 7 days (hypertension pack \(version("hypertension")), NG136; NHS home blood pressure "
+                + "leaflet).")
         for place in 0..<2 as Range<Int64> {
             diary.take(
                 Diary.Entry(
@@ -87,6 +99,7 @@ import Testing
         }
         #expect(
             summary("irregular-pulse", diary, entry)
-                == "Irregular-pulse in 4 of the last 7 reports, 3 of 7 being amber (hypertension pack, proposal).")
+                == "Irregular-pulse in 4 of the last 7 reports, 3 of 7 being amber (hypertension pack "
+                + "\(version("hypertension")), proposal).")
     }
 }

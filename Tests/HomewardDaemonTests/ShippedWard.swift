@@ -25,6 +25,8 @@ struct ShippedWard {
         store = MemoryStore(registry: registry, keepsRows: true)
         var options = BatchProcessor.Options()
         options.redsEndInRange = redsEndInRange
+        // What is tried here is what is said of patients.
+        options.watchesReaders = false
         processor = BatchProcessor(packs: Self.library, options: options)
     }
 

@@ -60,7 +60,12 @@ struct Bench {
         return batch.map(\.outcome.disposition)
     }
 
-    var open: [String: Severity] {
-        Dictionary(store.openEpisodes.map { ($0.rule, $0.severity) }, uniquingKeysWith: max)
+    /// Clinical ones.
+    var open: [String: Severity] { open(.clinical) }
+
+    func open(_ alertClass: AlertClass) -> [String: Severity] {
+        Dictionary(
+            store.openEpisodes.filter { $0.alertClass == alertClass }.map { ($0.rule, $0.severity) },
+            uniquingKeysWith: max)
     }
 }

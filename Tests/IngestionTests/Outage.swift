@@ -53,9 +53,24 @@ final class FlakyStore: CommitStore {
         try check()
         return try memory.history(of: needs)
     }
+    func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>] { [:] }
     func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] {
         try check()
         return try memory.sequences(of: devices)
+    }
+    func dueTimers(
+        _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
+    ) throws(StoreFailure) -> [Timer] {
+        try check()
+        return try memory.dueTimers(kinds, waited: waited, by: instant, limit: limit)
+    }
+    func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer] {
+        try check()
+        return try memory.timers(names, skippingLocked: skippingLocked)
+    }
+    func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer] {
+        try check()
+        return try memory.everyTimer(kind)
     }
     func write(_ batch: CommitBatch) throws(StoreFailure) {
         try check()

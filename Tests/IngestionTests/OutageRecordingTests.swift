@@ -199,7 +199,13 @@ import Testing
         func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory] {
             throw Self.failure
         }
+        func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>] { throw Self.failure }
         func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] { throw Self.failure }
+        func dueTimers(
+            _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
+        ) throws(StoreFailure) -> [Timer] { throw Self.failure }
+        func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer] { throw Self.failure }
+        func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer] { throw Self.failure }
         func write(_ batch: CommitBatch) throws(StoreFailure) { throw Self.failure }
         func commit() throws(StoreFailure) { throw Self.failure }
         func rollback() {}

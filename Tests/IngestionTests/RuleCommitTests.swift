@@ -105,30 +105,12 @@ import Testing
         #expect(bench.open == ["symptoms": .red])
     }
 
-    @Test func nothingWaitsForARepeatAndItIsAskedFor() throws {
-        var bench = bench()
-        let pressure = [Bench.reading("systolic", 178, "mm[Hg]")]
-        var batch = [bench.candidate(message("a", pressure))]
-        _ = try bench.processor.commit(&batch, to: bench.store)
-        #expect(batch[0].outcome.repeatAfterMinutes == 20)
-        #expect(bench.open == ["systolic-high": .red])
-        let first = try #require(bench.store.openEpisodes.first)
-        #expect(first.summary.contains("red limit of 170 mmHg") && first.summary.contains("; repeat asked in 20 min"))
-        batch = [
-            bench.candidate(
-                message("b", [Bench.reading("systolic", 150, "mm[Hg]")], at: Bench.now + .minutes(10)))
-        ]
-        _ = try bench.processor.commit(&batch, to: bench.store)
-        #expect(batch[0].outcome.repeatAfterMinutes == nil)
-        // No red closes itself.
-        #expect(bench.open == ["systolic-high": .red])
-    }
-
     /// Where reds end in range, as in a replay, the end says what it was.
     @Test func aRedThatItsRepeatDidNotConfirmSaysSo() throws {
         var bench = bench()
         var options = BatchProcessor.Options()
         options.redsEndInRange = true
+        options.holdsReds = false
         bench.processor = BatchProcessor(packs: Self.packs, options: options)
         try bench.commit(message("a", [Bench.reading("systolic", 178, "mm[Hg]")]))
         #expect(bench.open == ["systolic-high": .red])

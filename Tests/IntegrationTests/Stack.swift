@@ -74,9 +74,16 @@ final class Stack {
     var registryFile: URL { directory.appending(path: "ward.yaml") }
     var configurationFile: URL { directory.appending(path: "homeward.yaml") }
 
-    /// Built beside the tests.
+    /// The one that HOMEWARD_BINARY names, such as a release build, else that built beside the tests.
     static var executable: URL {
         get throws {
+            if let path = ProcessInfo.processInfo.environment["HOMEWARD_BINARY"] {
+                let named = URL(filePath: path)
+                guard FileManager.default.isExecutableFile(atPath: named.path) else {
+                    throw Failure(description: "HOMEWARD_BINARY is no executable: \(path)")
+                }
+                return named
+            }
             let bundle = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
             var folder = bundle.deletingLastPathComponent()
             for _ in 0..<4 {

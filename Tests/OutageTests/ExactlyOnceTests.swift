@@ -47,9 +47,21 @@ private final class FailingStore: CommitStore {
     func history(of needs: [Identifier: HistoryNeed]) throws(StoreFailure) -> [Identifier: PatientHistory] {
         try store.history(of: needs)
     }
+    func enteredInError(since: Instant) throws(StoreFailure) -> [ReportKey: Set<Int>] {
+        try store.enteredInError(since: since)
+    }
     func sequences(of devices: [Identifier]) throws(StoreFailure) -> [DeviceSequence] {
         try store.sequences(of: devices)
     }
+    func dueTimers(
+        _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
+    ) throws(StoreFailure) -> [Timer] {
+        try store.dueTimers(kinds, waited: waited, by: instant, limit: limit)
+    }
+    func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer] {
+        try store.timers(names, skippingLocked: skippingLocked)
+    }
+    func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer] { try store.everyTimer(kind) }
     func write(_ batch: CommitBatch) throws(StoreFailure) { try store.write(batch) }
     func commit() throws(StoreFailure) {
         defer { nextFailure = nil }

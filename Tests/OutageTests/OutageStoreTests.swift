@@ -104,10 +104,11 @@ import Testing
                 "; the patient is not known here and was judged by the default adult pack."))
         let told = Route(registry: Ward.registry()).outageNotices(for: [change]).map(\.job.entry.recipient.description)
         #expect(told == ["lead"])
-        // In range, or with PostgreSQL there: nothing.
+        // In range, or with PostgreSQL there: nothing clinical.
         #expect(try processor.take([Ward.message("b", device: 9, "spo2", 97)], store).notifying.isEmpty)
         var ordinary = Ward.processor(inOutage: false)
-        #expect(try ordinary.take([unknown], MemoryStore(registry: Ward.registry())).notifying.isEmpty)
+        let changes = try ordinary.take([unknown], MemoryStore(registry: Ward.registry())).notifying
+        #expect(changes.map(\.episode.alertClass) == [.technical])
     }
 
     @Test func `a transaction that was rolled back never was`() throws {

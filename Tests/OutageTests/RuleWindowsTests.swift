@@ -195,6 +195,18 @@ import Testing
         #expect(past.readings.last?.takenAt == Ward.now + .seconds(999))
     }
 
+    @Test func `windows that have not changed are not given again`() {
+        var windows = RuleWindows()
+        #expect(windows.takeChanged() == nil)
+        windows.open(Self.patient, need(Ward.now), from: Ward.now, finding: PatientHistory())
+        #expect(windows.takeChanged() == windows.windows)
+        #expect(windows.takeChanged() == nil)
+        windows.add(report(1))
+        #expect(windows.takeChanged()?[Self.patient]?.past.readings.count == 1)
+        windows.add(report(2, of: Identifier("P9")!))
+        #expect(windows.takeChanged() == nil)
+    }
+
     @Test func `beyond the bound over all patients the oldest windows go`() {
         var windows = RuleWindows(mostOfAll: 100)
         for place in 0..<200 {
@@ -208,5 +220,24 @@ import Testing
         // A window opened again counts as it is, not twice.
         let again = RuleWindows(windows.windows, mostOfAll: 100)
         #expect(again.windows == windows.windows)
+    }
+
+    @Test func `a reading that was entered in error is looked back at no more`() {
+        let key = ReportKey(device: Identifier("dev-0")!, report: Identifier("w1")!)
+        let now = Instant(microseconds: 1_795_421_730_000_000)
+        func past(_ report: String, _ value: Double, _ index: Int) -> PastReading {
+            PastReading(
+                key: ReportKey(device: key.device, report: Identifier(report)!), index: index, kind: .weight,
+                value: value, sentValue: value, sentUnit: .kilogram, takenAt: now)
+        }
+        let need = HistoryNeed(kinds: [.weight], since: now - .days(3))
+        var windows = RuleWindows()
+        windows.open(
+            Self.patient, need, from: now,
+            finding: PatientHistory(readings: [past("w1", 80, 0), past("w1", 90, 1), past("w2", 81, 0)]))
+        windows.forget([key: [1]])
+        #expect(windows.history(of: Self.patient, need).readings.map(\.value) == [80, 81])
+        windows.forget([:])
+        #expect(windows.history(of: Self.patient, need).readings.count == 2)
     }
 }

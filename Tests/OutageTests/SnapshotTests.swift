@@ -61,27 +61,36 @@ import Testing
         #expect(registry.version == 42)
         try snapshots.write(OutageState())
         #expect(try snapshots.readState() == OutageState())
-        for name in ["state.snapshot", "registry.snapshot"] {
+        for name in ["state.snapshot", "windows.snapshot", "registry.snapshot"] {
             let mode = try FileManager.default.attributesOfItem(atPath: scratch.path + "/" + name)[.posixPermissions]
             #expect(mode as? Int == 0o600)
         }
-        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).count == 2)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).count == 3)
     }
 
-    @Test func `a byte that is wrong anywhere, or missing, is refused`() throws {
+    @Test func `alerts are read without windows, and windows without alerts`() throws {
+        let alone = try Scratch(), apart = try Scratch()
+        try SnapshotDirectory(path: alone.path).write(episodes: Self.state.episodes, timers: [])
+        #expect(try SnapshotDirectory(path: alone.path).readState() == OutageState(episodes: Self.state.episodes))
+        try SnapshotDirectory(path: apart.path).write(windows: Self.state.windows)
+        #expect(try SnapshotDirectory(path: apart.path).readState() == OutageState(windows: Self.state.windows))
+    }
+
+    @Test(arguments: ["state.snapshot", "windows.snapshot"])
+    func `a byte that is wrong anywhere, or missing, is refused`(file: String) throws {
         let scratch = try Scratch()
         let snapshots = SnapshotDirectory(path: scratch.path)
         try snapshots.write(Self.state)
-        let bytes = try scratch.bytes("state.snapshot")
+        let bytes = try scratch.bytes(file)
         for place in bytes.indices {
             var damaged = bytes
             damaged[place] ^= 0x01
-            try scratch.write(damaged, "state.snapshot")
+            try scratch.write(damaged, file)
             if let state = try? snapshots.readState() {
                 // Only what the checksum does not cover and nobody reads.
                 #expect(state == Self.state)
             }
-            try scratch.write(Array(bytes.prefix(place)), "state.snapshot")
+            try scratch.write(Array(bytes.prefix(place)), file)
             #expect(throws: OutageFault.self) { try snapshots.readState() }
         }
     }

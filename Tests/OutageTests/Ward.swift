@@ -55,6 +55,7 @@ enum Ward {
     static func processor(inOutage: Bool) -> BatchProcessor {
         var options = BatchProcessor.Options()
         options.judgesUnknownReaders = inOutage
+        options.holdsReds = !inOutage
         return BatchProcessor(packs: packs, options: options)
     }
 }

@@ -56,6 +56,8 @@ extension PostgresStoreSuite {
                 [
                     "UPDATE homeward.report SET battery = 1", "DELETE FROM homeward.report",
                     "UPDATE homeward.reading SET value = 1", "DELETE FROM homeward.reading",
+                    "UPDATE homeward.reading_correction SET reason = ''", "DELETE FROM homeward.reading_correction",
+                    "TRUNCATE homeward.reading_correction",
                     "DELETE FROM homeward.reading_default", "DELETE FROM homeward.answer",
                     "UPDATE homeward.answer SET value = ''", "DELETE FROM homeward.report_key",
                     "UPDATE homeward.report_key SET digest = gen_random_uuid()",
@@ -88,7 +90,18 @@ extension PostgresStoreSuite {
                 [
                     "INSERT INTO homeward.report_key VALUES (gen_random_uuid(), now(), 1, 'x')",
                     "DELETE FROM homeward.reading", "UPDATE homeward.outbox SET state = 'failed'",
+                    "UPDATE homeward.reading_correction SET reason = ''", "DELETE FROM homeward.reading_correction",
                 ], as: "homeward_web", in: database)
+            let correction = """
+                INSERT INTO homeward.reading_correction (device, report_id, place, patient, taken_at, received_at,
+                    corrected_by, actor, reason)
+                SELECT 1, 'd41f-000123', 0, 1, now(), now(), 'cm-01', 'root', 'the cuff was loose'
+                """
+            try database.query(correction, user: "homeward_web")
+            try expectRefused([correction], as: reader, in: database)
+            #expect(
+                try database.query("SELECT status FROM homeward.v_reading ORDER BY kind", user: reader)
+                    == [["accepted"], ["accepted"], ["entered-in-error"]])
         }
 
         /// The owner too, unless he takes the trigger away: history does not change by accident.

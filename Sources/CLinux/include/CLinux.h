@@ -22,6 +22,9 @@ int64_t linux_monotonic_nanoseconds(void);
 /// CLOCK_REALTIME in microseconds since 1970-01-01T00:00:00Z.
 int64_t linux_wall_clock_microseconds(void);
 
+/// What the kernel says of the wall clock: 1 synchronised, 0 not, or -errno where it may not be asked.
+int32_t linux_clock_is_synchronised(void);
+
 /// A new eventfd, non-blocking and close-on-exec, reading 0; or -errno.
 int32_t linux_eventfd_open(void);
 

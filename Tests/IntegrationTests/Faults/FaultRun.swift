@@ -20,7 +20,9 @@ struct FaultRun {
             withTinyDisk: schedule.contains { $0 == .spoolDiskFull },
             withClock: schedule.contains { $0.lane == .clock })
         try faulty.startReadyDaemon()
-        let ward = FaultWard(seed: schedule.seed, seconds: schedule.seconds, rate: rate)
+        let ward = FaultWard(
+            seed: schedule.seed, seconds: schedule.seconds, rate: rate,
+            clockSteps: schedule.contains { $0.lane == .clock })
         let scraper = CounterScraper(port: faulty.stack.httpPort)
         // Only a broker that was killed may lose what it acknowledged. Where none is, no report is sent again for want
         // of a receipt until the ledger has been looked at: the readers' patience would hide what the daemon lost.

@@ -56,7 +56,10 @@ struct FaultWard: Sendable {
             payload: #"{"id":"\#(id)","taken_at":"TAKEN","readings":[\#(reading)]}"#, isOrdered: isOrdered)
     }
 
-    static let registry: String = {
+    static let registry = registry(of: devices)
+
+    /// So many patients, each with a device of the same number.
+    static func registry(of devices: Int) -> String {
         var lines = [
             "sites:", "  - { code: north, name: North Practice, timezone: Europe/London }", "care_managers:",
             #"  - { code: cm-01, site: north, name: Care manager 1, webhook: "WEBHOOK" }"#, "patients:",
@@ -70,7 +73,7 @@ struct FaultWard: Sendable {
         }
         lines.append("  - { code: dev-spare, site: north, pairings: [] }")
         return lines.joined(separator: "\n") + "\n"
-    }()
+    }
 
     /// With somebody to tell of technical alerts.
     static var registryWithAdministrator: String {
@@ -78,8 +81,11 @@ struct FaultWard: Sendable {
         return registry.replacing("patients:", with: "  - \(administrator)\npatients:")
     }
 
-    /// - Parameter rate: reports a second.
-    init(seed: UInt64, seconds: Int, rate: Int) {
+    /// - Parameters:
+    ///   - rate: reports a second.
+    ///   - clockSteps: the daemon's clock will be stepped. It then doubts its clock and refuses nothing for its time, from
+    ///     a moment on that nobody here can know: no report is sent whose time is to be refused.
+    init(seed: UInt64, seconds: Int, rate: Int, clockSteps: Bool = false) {
         var generator = SeededGenerator(seed: seed ^ 0x5EED)
         var reports: [Report] = []
         var sequences = [Int](repeating: 0, count: Self.devices)
@@ -87,7 +93,8 @@ struct FaultWard: Sendable {
             let device = Int.random(in: 0..<Self.devices, using: &generator)
             sequences[device] += 1
             var report = Self.report(
-                number: number, device: device, sequence: sequences[device], seed: seed, using: &generator)
+                number: number, device: device, sequence: sequences[device], seed: seed, clockSteps: clockSteps,
+                using: &generator)
             report.at = number * 1000 / rate
             // Overtaken by those that the device measured after it.
             if generator.once(in: 10) { report.at += Int.random(in: 10...1500, using: &generator) }
@@ -107,7 +114,7 @@ struct FaultWard: Sendable {
     }
 
     private static func report(
-        number: Int, device: Int, sequence: Int, seed: UInt64, using generator: inout SeededGenerator
+        number: Int, device: Int, sequence: Int, seed: UInt64, clockSteps: Bool, using generator: inout SeededGenerator
     ) -> Report {
         let id = "s\(seed)-\(number)"
         let name = "dev-\(device + 1)"
@@ -128,14 +135,14 @@ struct FaultWard: Sendable {
         case 7..<12:
             let heavy = #"{"kind":"weight","value":900,"unit":"kg"}"#
             return report(.stored(readings: 1, refused: ["implausible"]), whole(plain + "," + heavy))
-        case 12..<26: return refused(report, whole, plain, id: id, using: &generator)
+        case 12..<26: return refused(report, whole, plain, id: id, clockSteps: clockSteps, using: &generator)
         default: return report(.stored(readings: 1, refused: []), whole(plain))
         }
     }
 
     private static func refused(
         _ report: (Fate, String, Double) -> Report, _ whole: (String) -> String, _ plain: String, id: String,
-        using generator: inout SeededGenerator
+        clockSteps: Bool, using generator: inout SeededGenerator
     ) -> Report {
         func elsewhere(_ reason: String, device: String) -> Report {
             var report = report(.quarantined(reason), whole(plain), 0)
@@ -164,8 +171,8 @@ struct FaultWard: Sendable {
         switch Int.random(in: 0..<16, using: &generator) {
         case 0: return report(.quarantined("malformed"), #"{"id":"\#(id)","readings":[]}"#, 0)
         case 1: return report(.quarantined("empty"), #"{"id":"\#(id)","taken_at":"TAKEN"}"#, 0)
-        case 2: return report(.quarantined("clock-future"), whole(plain), 2 * day)
-        case 3: return report(.quarantined("too-old"), whole(plain), -40 * day)
+        case 2 where !clockSteps: return report(.quarantined("clock-future"), whole(plain), 2 * day)
+        case 3 where !clockSteps: return report(.quarantined("too-old"), whole(plain), -40 * day)
         case 4: return elsewhere("unpaired", device: "dev-spare")
         case 5: return elsewhere("unknown-device", device: "dev-nobody")
         case 6: return unreadable("malformed", "rubbish \(id) {")

@@ -100,15 +100,19 @@ private final class ReaderLine {
     var connection: ReaderConnection
     /// Under way, by packet identifier.
     var sendings: [Int32: Sending] = [:]
-    var queue: [Sending] = []
+    /// A slice: its first is taken away without moving the others.
+    var queue: ArraySlice<Sending> = []
     var isSubscribed = false
+    /// The receipts of its devices come by another line.
+    let isSilent: Bool
 
-    init(port: UInt16, devices: [String]) {
+    init(port: UInt16, topics: [String]) {
+        isSilent = topics.isEmpty
         var settings = BrokerSettings(host: "127.0.0.1", port: port, clientID: "readers-\(UUID().uuidString)")
         settings.backoff.floor = .milliseconds(20)
         settings.backoff.ceiling = .milliseconds(300)
         connection = ReaderConnection(settings: settings, clientID: settings.clientID)
-        for device in devices { try? connection.subscribe("homeward/v1/+/\(device)/receipt") }
+        for topic in topics { try? connection.subscribe(topic) }
     }
 }
 
@@ -139,8 +143,11 @@ private struct ReadersThread {
         var lineOfDevice: [String: Int] = [:]
         for (number, device) in devices.enumerated() { lineOfDevice[device] = number % count }
         self.lineOfDevice = lineOfDevice
+        // A large ward's receipts all come by the first line.
+        let isLarge = devices.count > 100
         lines = (0..<count).map { line in
-            ReaderLine(port: port, devices: devices.filter { lineOfDevice[$0] == line })
+            let own = devices.filter { lineOfDevice[$0] == line }.map { "homeward/v1/+/\($0)/receipt" }
+            return ReaderLine(port: port, topics: isLarge ? (line == 0 ? ["homeward/v1/+/+/receipt"] : []) : own)
         }
         for (place, report) in readers.reports.enumerated() {
             places[report.id, default: []].append(place)
@@ -195,7 +202,8 @@ private struct ReadersThread {
             { progress in
                 if progress.payloads.isEmpty {
                     let taken = Self.time(Date(timeIntervalSinceNow: report.takenOffset))
-                    progress.payloads = [report.payload, report.payloadAgain].map { $0.replacing("TAKEN", with: taken) }
+                    let texts = report.again.isEmpty ? [report.payload] : [report.payload, report.payloadAgain]
+                    progress.payloads = texts.map { $0.replacing("TAKEN", with: taken) }
                 }
                 return progress.payloads[sending.variant]
             }, of: sending.place)
@@ -217,7 +225,7 @@ private struct ReadersThread {
         line.connection.serve(milliseconds: 2) { event in
             switch event {
             case .subscribed: line.isSubscribed = true
-            case .connected: break
+            case .connected: line.isSubscribed = line.isSilent
             case .acknowledged(let packet, let code):
                 guard let sending = line.sendings.removeValue(forKey: packet), !code.isRefusal else { break }
                 readers.update({ $0.isAcknowledged = true }, of: sending.place)
@@ -225,7 +233,7 @@ private struct ReadersThread {
             case .disconnected:
                 line.isSubscribed = false
                 // Their fate is unknown: sent again, in the order of their first sending.
-                line.queue = line.sendings.sorted { $0.key < $1.key }.map(\.value) + line.queue
+                line.queue = line.sendings.sorted { $0.key < $1.key }.map(\.value)[...] + line.queue
                 line.sendings = [:]
             }
         }
@@ -233,11 +241,11 @@ private struct ReadersThread {
     }
 
     private mutating func take(_ text: String) {
-        guard let id = TestReader.member("id", of: text), let outcome = TestReader.member("outcome", of: text) else {
-            return
-        }
+        guard let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
+            let id = object["id"] as? String, let outcome = object["outcome"] as? String
+        else { return }
         let receipt = HomeReaders.Receipt(
-            at: .now, outcome: outcome, reason: TestReader.member("reason", of: text), text: text)
+            at: .now, outcome: outcome, reason: object["reason"] as? String, text: text)
         // One id may be of a report and of another that contradicts it: both see what comes.
         for place in places[id, default: []] { readers.update({ $0.receipts.append(receipt) }, of: place) }
     }

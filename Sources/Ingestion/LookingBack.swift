@@ -1,0 +1,58 @@
+import Clinical
+
+/// What the rules of a batch look back at.
+extension BatchProcessor {
+    /// What a batch must be given before it can be judged, by patient.
+    struct Needs {
+        var all: [Identifier: HistoryNeed] = [:]
+        /// Those of NEWS2 scores.
+        var scores: [Identifier: HistoryNeed] = [:]
+    }
+
+    mutating func findNeeds(of draft: inout Draft) -> Needs {
+        var needs = Needs()
+        for accepted in draft.accepted {
+            let plan = plans.plan(for: accepted.patient, in: registry)
+            if let need = plan.historyNeeded(for: accepted.report) {
+                needs.all.add(need, of: accepted.patient)
+                draft.rows.lookedBack.add(need, of: accepted.patient)
+            }
+            if let need = scoreNeed(accepted, plan, draft) {
+                needs.all.add(need, of: accepted.patient)
+                needs.scores.add(need, of: accepted.patient)
+            }
+        }
+        return needs
+    }
+
+    /// What a report lacks for its NEWS2 score, where that can matter: see `consciousness`.
+    private func scoreNeed(_ accepted: AcceptedReport, _ plan: Plan, _ draft: Draft) -> HistoryNeed? {
+        guard plan.usesNEWS2 || options.keepsScores else { return nil }
+        let report = accepted.report
+        let says = report.readings.contains { $0.kind == .consciousness }
+        let known = [consciousness[accepted.patient], draft.consciousness[accepted.patient]].compactMap(\.self).max()
+        // Nearly every report ends here: what it would be completed by is known not to be there.
+        if !options.keepsScores, !says, let known, known < report.takenAt - plan.news2Window { return nil }
+        return plan.news2HistoryNeeded(for: report)
+    }
+
+    /// What was looked for is known from now on, found or not. Only of a patient whose consciousness somebody ever
+    /// reported is it worth remembering what a score was looked for in.
+    func noteConsciousness(
+        in histories: [Identifier: PatientHistory], of needs: Needs, in draft: inout Draft
+    ) {
+        let never = Instant(microseconds: .min)
+        for (patient, need) in needs.scores {
+            let found = histories[patient]?.readings(of: .consciousness).last?.takenAt
+            draft.consciousness[patient] = max(draft.consciousness[patient] ?? never, found ?? never)
+            let newest = max(draft.consciousness[patient] ?? never, consciousness[patient] ?? never)
+            if newest > never { draft.rows.lookedBack.add(need, of: patient) }
+        }
+    }
+}
+
+extension [Identifier: HistoryNeed] {
+    fileprivate mutating func add(_ need: HistoryNeed, of patient: Identifier) {
+        self[patient] = self[patient]?.union(need) ?? need
+    }
+}

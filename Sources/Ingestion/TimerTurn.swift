@@ -1,0 +1,180 @@
+import Alerting
+import CLinux
+import Clinical
+import Registry
+
+extension BatchProcessor {
+    /// The most timers of one transaction.
+    static let timersAtOnce = 200
+    /// How many are looked through for those of our sites, or of high risk.
+    static let searched = 10_000
+
+    /// Applies timers that have come due, in a transaction of its own: the alerts are locked first, then the timers, so
+    /// that of any number of instances one applies each of them, once. Nil when none was due.
+    ///
+    /// - Parameter waited: only what has been due for so long: what was received before is durable by then.
+    mutating func fireTimers(
+        of store: any CommitStore, waited: Interval = .seconds(0), by instant: Instant,
+        missed reach: MissedReach? = nil, recording ledger: (any OutageLedger)? = nil
+    ) throws(StoreFailure) -> Report? {
+        do throws(StoreFailure) {
+            try open(store)
+            let due = try dueTimers(of: store, waited: waited, by: instant, reach)
+            guard !due.isEmpty else {
+                store.rollback()
+                return nil
+            }
+            var draft = Draft(registry: registry)
+            try fire(due, &draft, in: store, by: instant)
+            if let ledger { draft.record(ledger) }
+            try store.write(draft.rows)
+            try store.commit()
+            ledger?.handOver(draft.report.recordedAlerts, recorded: draft.rows.lateOutcomes)
+            var none: [Candidate] = []
+            return adopt(draft, into: &none)
+        } catch {
+            ledger?.release()
+            throw error
+        }
+    }
+
+    /// `reach` nil: whoever is missing is told of at another time.
+    private func dueTimers(
+        of store: any CommitStore, waited: Interval, by instant: Instant, _ reach: MissedReach?
+    ) throws(StoreFailure) -> [Timer] {
+        var due = try store.dueTimers([HeldRed.kind], waited: waited, by: instant, limit: Self.timersAtOnce)
+        let deferral = reach == .all ? waited : DueReadingTimer.longestDeferral
+        guard let reach else { return due }
+        due += try store.dueTimers(
+            [DueReadingTimer.kind], waited: deferral, by: instant,
+            limit: reach == .all && options.sites == nil ? ScheduleRound.size : Self.searched
+        ).filter { timer in
+            guard let patient = DueReadingTimer(timer).flatMap({ registry.patients[$0.patient] }) else {
+                return reach == .all
+            }
+            return serves(patient) && (reach == .all || patient.profile.highRisk)
+        }.prefix(ScheduleRound.size)
+        return due
+    }
+
+    /// Alerts are locked, then timers.
+    private mutating func fire(
+        _ due: [Timer], _ draft: inout Draft, in store: any CommitStore, by instant: Instant
+    ) throws(StoreFailure) {
+        let judged = try judgeSchedules(due.compactMap(DueReadingTimer.init), in: store, at: instant)
+        var subjects = Set(due.compactMap { HeldRed($0)?.finding.subject })
+        for one in judged { subjects.formUnion([.patient(one.patient.code), .site(one.patient.site)]) }
+        let open = try store.openEpisodes(of: Array(subjects))
+        let dueAt = Dictionary(due.map { ($0.name, $0.due) }, uniquingKeysWith: { $1 })
+        // What another instance has taken or moved meanwhile is no longer ours.
+        let ours = try store.timers(due.map(\.name), skippingLocked: true).filter { $0.due == dueAt[$0.name] }
+        var patients: Set<Identifier> = []
+        for timer in ours.sorted(by: { ($0.due, $0.subject) < ($1.due, $1.subject) }) {
+            draft.rows.endedTimers.append(timer.name)
+            if let reading = DueReadingTimer(timer) {
+                patients.insert(reading.patient)
+                if let next = nextTimer(after: reading, at: instant) { draft.rows.timers.append(next) }
+            }
+            guard let red = HeldRed(timer), red.isOpen(in: open) else { continue }
+            draft.findings.append(red.finding)
+        }
+        draft.add(judged.filter { patients.contains($0.patient.code) }, at: instant, open: open)
+        raise(&draft, over: open, of: subjects)
+    }
+}
+
+extension CommitStage {
+    /// How often timers are looked for.
+    private static let timerInterval: Int64 = 1_000_000_000
+    /// After a failure.
+    private static let timerPause: Int64 = 5_000_000_000
+
+    /// Applies timers that are due, while PostgreSQL is there; once a second at most.
+    mutating func takeTimers() {
+        let now = linux_monotonic_nanoseconds()
+        guard now >= nextTimers else { return }
+        // What was received before a timer was due is durable, or spooled, once it has been due for that long.
+        fireTimers(waited: Interval(microseconds: patience / 1000))
+    }
+
+    /// False when PostgreSQL did not take it.
+    @discardableResult
+    mutating func fireTimers(waited: Interval) -> Bool {
+        let started = linux_monotonic_nanoseconds()
+        nextTimers = started + Self.timerInterval
+        store.limit(until: started + Spooling.drainPatience)
+        do throws(StoreFailure) {
+            let instant = Instant(microseconds: linux_wall_clock_microseconds())
+            let reach = missedReach(now: started)
+            tellOfBlindness(now: started, at: instant)
+            if try processor.scheduleDueReadings(in: store, by: instant) { nextTimers = 0 }
+            guard
+                let report = try processor.fireTimers(
+                    of: store, waited: waited, by: instant, missed: reach, recording: standby?.ledger)
+            else { return true }
+            enter(report, since: started)
+            // More may be due.
+            nextTimers = 0
+            return true
+        } catch {
+            store.rollback()
+            complain(error)
+            processor.forgetStoreState()
+            nextTimers = linux_monotonic_nanoseconds() + Self.timerPause
+            tellOfSilenceAlone()
+            return false
+        }
+    }
+
+    /// A reading that waits in the broker or in the spool is not missing.
+    private func missedReach(now: Int64) -> MissedReach? {
+        spooling.isOwing ? nil : control.brokerLink.reach(idleAt: lastIdle, now: now)
+    }
+
+    /// Whom an outage of the broker hides: one technical alert, and each care team is told once. Missed readings wait.
+    private mutating func tellOfBlindness(now: Int64, at instant: Instant) {
+        let link = control.brokerLink
+        if let blindness = link.blindness(now: now), !isBlindnessTold {
+            isBlindnessTold = true
+            let since = instant - Interval(microseconds: blindness / 1000)
+            raise(processor.findingsOfBlindness(since: since, at: instant))
+        } else if isBlindnessTold, link.reach(idleAt: lastIdle, now: now) == .all {
+            isBlindnessTold = false
+            raise(processor.findingsOfSight(at: instant))
+        }
+    }
+
+    private mutating func raise(_ findings: [Finding]) {
+        for finding in findings { processor.raise(finding) }
+    }
+
+    /// While PostgreSQL is away the memory knows which reds wait for a repeat: silence makes them red all the same.
+    mutating func fireTimersInMemory(_ standby: any Standby) {
+        let now = linux_monotonic_nanoseconds()
+        guard now >= nextTimers else { return }
+        nextTimers = now + Self.timerInterval
+        _ = tellOfSilence(standby, waited: .seconds(0))
+    }
+
+    /// No report may have come that would have found PostgreSQL away.
+    private mutating func tellOfSilenceAlone() {
+        guard let standby, !spooling.isActive else { return }
+        // PostgreSQL has gone on since the memory was last judged in.
+        spooling.processor.forgetStoreState()
+        if tellOfSilence(standby, waited: .seconds(10)) { spooling.isOwing = true }
+    }
+
+    /// True when somebody was told.
+    private mutating func tellOfSilence(_ standby: any Standby, waited: Interval) -> Bool {
+        do throws(StoreFailure) {
+            let instant = Instant(microseconds: linux_wall_clock_microseconds())
+            let fired = try spooling.processor.fireTimers(of: standby.memory, waited: waited, by: instant)
+            let reds = fired?.notifying.filter { $0.episode.severity == .red } ?? []
+            if !reds.isEmpty { standby.tell(reds, registry: spooling.processor.registry) }
+            return !reds.isEmpty
+        } catch {
+            complain(error)
+            return false
+        }
+    }
+}

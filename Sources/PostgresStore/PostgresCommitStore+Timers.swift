@@ -1,0 +1,118 @@
+public import Alerting
+public import Clinical
+public import Ingestion
+
+extension PostgresCommitStore {
+    private static let due = Statement(
+        name: "due_timers",
+        sql: """
+            SELECT kind, subject, due_at, payload::text FROM homeward.timer
+            WHERE kind = ANY ($1::text[]) AND due_at <= now() - $2::int8 * interval '1 microsecond'
+            ORDER BY due_at, kind, subject
+            LIMIT $3::int4
+            """)
+    private static let named = Statement(
+        name: "named_timers",
+        sql: """
+            SELECT t.kind, t.subject, t.due_at, t.payload::text
+            FROM homeward.timer t
+            JOIN unnest($1::text[], $2::text[]) AS wanted (kind, subject) USING (kind, subject)
+            ORDER BY t.kind, t.subject
+            FOR UPDATE OF t
+            """)
+    private static let unlocked = Statement(
+        name: "unlocked_timers",
+        sql: """
+            SELECT t.kind, t.subject, t.due_at, t.payload::text
+            FROM homeward.timer t
+            JOIN unnest($1::text[], $2::text[]) AS wanted (kind, subject) USING (kind, subject)
+            ORDER BY t.kind, t.subject
+            FOR UPDATE OF t SKIP LOCKED
+            """)
+    private static let every = Statement(
+        name: "every_timer",
+        sql: "SELECT kind, subject, due_at, payload::text FROM homeward.timer WHERE kind = $1::text")
+
+    public func dueTimers(
+        _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
+    ) throws(StoreFailure) -> [Timer] {
+        connection.startCall()
+        var parameters = PostgresParameters()
+        parameters.addTexts(of: kinds) { $0 }
+        parameters.add(waited.microseconds)
+        parameters.add(Int32(clamping: limit))
+        return try TimerRow.timers(try connection.run(Self.due, parameters, doing: "reading due timers"))
+    }
+
+    public func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer] {
+        guard !names.isEmpty else { return [] }
+        connection.startCall()
+        let statement = skippingLocked ? Self.unlocked : Self.named
+        return try TimerRow.timers(
+            try connection.run(statement, TimerWriting.parameters(names), doing: "locking timers"))
+    }
+
+    public func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer] {
+        connection.startCall()
+        var parameters = PostgresParameters()
+        parameters.add(kind)
+        return try TimerRow.timers(try connection.run(Self.every, parameters, doing: "reading every timer"))
+    }
+}
+
+private enum TimerRow {
+    static func timers(_ result: borrowing PostgresResult) throws(StoreFailure) -> [Timer] {
+        var timers: [Timer] = []
+        for row in 0..<result.rowCount {
+            guard let kind = result.text(row, 0), let subject = result.text(row, 1), let due = result.instant(row, 2),
+                let payload = result.text(row, 3)
+            else { throw StoreFailure(kind: .misconfigured, message: "reading timers: a row can't be understood") }
+            timers.append(Timer(kind: kind, subject: subject, due: due, payload: payload))
+        }
+        return timers
+    }
+}
+
+/// Setting and ending timers, in whatever transaction.
+enum TimerWriting {
+    private static let schedule = Statement(
+        name: "schedule_timers",
+        sql: """
+            INSERT INTO homeward.timer AS t (kind, subject, due_at, payload)
+            SELECT DISTINCT ON (kind, subject) kind, subject, due_at, payload::jsonb
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) WITH ORDINALITY
+                AS wanted (kind, subject, due_at, payload, place)
+            ORDER BY kind, subject, place DESC
+            ON CONFLICT (kind, subject) DO UPDATE SET due_at = excluded.due_at, payload = excluded.payload,
+                claim = t.claim + 1, lease_until = NULL
+            """)
+    private static let end = Statement(
+        name: "end_timers",
+        sql: """
+            DELETE FROM homeward.timer t USING unnest($1::text[], $2::text[]) AS ended (kind, subject)
+            WHERE t.kind = ended.kind AND t.subject = ended.subject
+            """)
+
+    static func calls(_ batch: CommitBatch) -> [(statement: Statement, parameters: PostgresParameters)] {
+        var calls: [(statement: Statement, parameters: PostgresParameters)] = []
+        if !batch.endedTimers.isEmpty { calls.append((end, parameters(batch.endedTimers))) }
+        if !batch.timers.isEmpty { calls.append(schedule(batch.timers)) }
+        return calls
+    }
+
+    static func schedule(_ timers: [Timer]) -> (statement: Statement, parameters: PostgresParameters) {
+        var parameters = PostgresParameters()
+        parameters.addTexts(of: timers) { $0.kind }
+        parameters.addTexts(of: timers) { $0.subject }
+        parameters.addInstants(of: timers) { $0.due }
+        parameters.addTexts(of: timers) { $0.payload }
+        return (schedule, parameters)
+    }
+
+    static func parameters(_ names: [TimerName]) -> PostgresParameters {
+        var parameters = PostgresParameters()
+        parameters.addTexts(of: names) { $0.kind }
+        parameters.addTexts(of: names) { $0.subject }
+        return parameters
+    }
+}

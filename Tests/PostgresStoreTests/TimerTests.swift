@@ -1,0 +1,116 @@
+import Alerting
+import Clinical
+import Dispatch
+import Foundation
+import PostgresStore
+import Registry
+import Synchronization
+import Testing
+
+@testable import Ingestion
+
+extension PostgresStoreSuite {
+    /// Timers in the commit's own transactions.
+    @Suite struct TimerTests {
+        private static let worker = CareManager(
+            code: code("cm-01"), site: code("north"), webhook: "http://127.0.0.1:1/hook")
+
+        private static let registry = Registry(
+            version: 0, sites: [code("north"): Site(code: code("north"), name: "North")],
+            careManagers: [worker.code: worker],
+            patients: [
+                code("P0001"): Patient(code: code("P0001"), site: code("north"), keyWorker: worker.code)
+            ])
+
+        private static func store(_ database: TestDatabase) -> PostgresCommitStore {
+            PostgresCommitStore(database.configuration) { _, _ in registry }
+        }
+
+        private func red(_ patient: Int = 1, due: Instant = longAgo) -> HeldRed {
+            let finding = Finding(
+                subject: .patient(code("P000\(patient)")), site: code("north"), device: code("dev-0001"),
+                rule: "systolic-high", alertClass: .clinical, verdict: .beyond(.red), takenAt: morning,
+                receivedAt: due, report: key(), measure: 178, step: 10, summary: "systolic 178 mmHg; not repeated",
+                explanation: #"{"value":178}"#)
+            return HeldRed(key: key(), patient: code("P000\(patient)"), finding: finding)
+        }
+
+        private func hold(_ red: HeldRed, in database: TestDatabase) throws {
+            var batch = CommitBatch()
+            var alert = episode(1, subject: red.finding.subject, rule: "systolic-high", severity: .amber)
+            alert.worst = 178
+            batch.episodes = [EpisodeChange(episode: alert, isNew: true, events: [event(alert)])]
+            batch.timers = [red.timer]
+            _ = try database.store().store([], batch)
+        }
+
+        @Test func aTimerComesBackAsItWasSet() throws {
+            let database = try TestDatabase()
+            let store = Self.store(database)
+            var batch = CommitBatch()
+            batch.timers = [red(1).timer, red(2, due: Instant(microseconds: 4_000_000_000_000_000)).timer]
+            _ = try store.store([], batch)
+            _ = try store.begin()
+            let due = try store.dueTimers([HeldRed.kind], waited: .seconds(2), by: morning, limit: 10)
+            #expect(due.compactMap(HeldRed.init) == [red(1)])
+            #expect(try store.dueTimers(["other"], waited: .seconds(0), by: morning, limit: 10).isEmpty)
+            #expect(try store.everyTimer(HeldRed.kind).count == 2)
+            // Another transaction leaves out what this one has locked.
+            let names = batch.timers.map(\.name)
+            #expect(try store.timers([names[0]], skippingLocked: false).count == 1)
+            let other = Self.store(database)
+            _ = try other.begin()
+            #expect(try other.timers(names, skippingLocked: true).map(\.name) == [names[1]])
+            other.rollback()
+            try store.commit()
+            batch.endedTimers = [names[0]]
+            batch.timers = []
+            _ = try store.store([], batch)
+            #expect(try database.value("SELECT string_agg(subject, ',') FROM homeward.timer") == names[1].subject)
+        }
+
+        @Test func aMovedTimerIsMovedAndARolledBackOneIsNot() throws {
+            let database = try TestDatabase()
+            let store = Self.store(database)
+            var batch = CommitBatch()
+            batch.timers = [red(due: morning).timer]
+            _ = try store.store([], batch)
+            _ = try store.begin()
+            batch.timers = [red(due: longAgo).timer]
+            try store.write(batch)
+            store.rollback()
+            #expect(try store.everyTimer(HeldRed.kind).map(\.due) == [morning])
+            _ = try store.store([], batch)
+            #expect(try store.everyTimer(HeldRed.kind).map(\.due) == [longAgo])
+        }
+
+        @Test func anyNumberOfInstancesMakeItRedOnce() throws {
+            let database = try TestDatabase()
+            try hold(red(), in: database)
+            let fired = Mutex(0)
+            let failures = Mutex<[String]>([])
+            DispatchQueue.concurrentPerform(iterations: 4) { _ in
+                var processor = BatchProcessor(packs: PackLibrary([]))
+                let store = Self.store(database)
+                do throws(StoreFailure) {
+                    let report = try processor.fireTimers(of: store, by: morning)
+                    fired.withLock { $0 += report?.notifying.count ?? 0 }
+                } catch {
+                    failures.withLock { $0.append(error.description) }
+                }
+            }
+            #expect(failures.withLock { $0 } == [])
+            #expect(fired.withLock { $0 } == 1)
+            #expect(
+                try database.query("SELECT severity, revision, summary FROM homeward.alert") == [
+                    ["red", "2", "systolic 178 mmHg; not repeated"]
+                ])
+            #expect(
+                try database.query("SELECT transition FROM homeward.alert_event ORDER BY revision") == [
+                    ["opened"], ["worsened"],
+                ])
+            #expect(try database.value("SELECT count(*) FROM homeward.outbox") == "1")
+            #expect(try database.value("SELECT count(*) FROM homeward.timer") == "0")
+        }
+    }
+}
