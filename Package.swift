@@ -59,7 +59,7 @@ let package = Package(
                 "Clinical", "Registry", "Cryptography", "Formats",
                 .product(name: "Yams", package: "Yams"),
             ],
-            resources: [.embedInCode("protocols")],
+            resources: [.embedInCode("protocols"), .embedInCode("templates")],
             swiftSettings: settings),
         .target(
             name: "Ingestion",
@@ -157,7 +157,8 @@ let package = Package(
         .testTarget(name: "ClinicalTests", dependencies: ["Clinical"], swiftSettings: settings),
         .testTarget(name: "FormatsTests", dependencies: ["Formats", "Clinical"], swiftSettings: settings),
         .testTarget(
-            name: "DocumentsTests", dependencies: ["Documents", "Clinical", "Registry"], swiftSettings: settings),
+            name: "DocumentsTests", dependencies: ["Documents", "Clinical", "Formats", "Registry"],
+            swiftSettings: settings),
         .testTarget(
             name: "AlertingTests", dependencies: ["Alerting", "Clinical", "Registry"], swiftSettings: settings),
         .testTarget(
@@ -190,7 +191,7 @@ let package = Package(
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
-                "Delivery", "Alerting", "Clinical", "Registry", "Instruments",
+                "Delivery", "TestSupport", "Alerting", "Clinical", "Registry", "Instruments", "Formats", "Documents",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -30,3 +30,6 @@ install_build_packages() {
 }
 
 install_server_packages() { install_missing mosquitto mosquitto-clients postgresql postgresql-client openssl; }
+
+# What the tests need beside: a mail server that misbehaves on demand, and a clock that jumps.
+install_test_packages() { install_missing python3-aiosmtpd faketime; }

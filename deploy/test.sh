@@ -54,7 +54,7 @@ outage_at_full_rate() {
 
 install_build_packages
 install_server_packages
-install_missing faketime
+install_test_packages
 step "format" format
 step "debug build" debug_build
 step "tests" tests

@@ -15,7 +15,7 @@ public struct OutboxEntry: Hashable, Sendable {
     public var revision: Int32
     public var step: Int
     public var channel: Channel
-    /// A care manager's code.
+    /// A care manager's code; of an MQTT topic its site's.
     public var recipient: Identifier
 
     public init(alert: AlertID, revision: Int32, step: Int, channel: Channel, recipient: Identifier) {
@@ -61,10 +61,18 @@ public protocol DeliveryQueue: AnyObject {
     /// between sending and recording repeats a message under the same key rather than loses it.
     func claim(limit: Int, lease: Interval) throws -> [DeliveryJob]
     func record(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws
+    /// The same, of a channel that is dead: whoever is next is to be told at once, where nobody else of its step was
+    /// reached. Twice changes nothing.
+    func recordDead(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws
     /// Returns when the database says that there may be work, `wake()` is called, or the time is over.
     func waitForWork(milliseconds: Int32)
     /// From any thread.
     func wake()
+}
+
+extension DeliveryQueue {
+    /// For queues without timers that escalate.
+    public func recordDead(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws { try record(outcome, of: job) }
 }
 
 extension AlertID: CustomStringConvertible {

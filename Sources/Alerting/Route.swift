@@ -22,16 +22,19 @@ public struct Route: Sendable {
         var entries: [OutboxEntry] = []
         for site in sites {
             for (step, people) in chain(for: episode, site: site, at: instant).enumerated() {
-                let reached = people.filter { $0.webhook != nil }
+                let reached = people.filter(registry.served.reach)
                 guard !reached.isEmpty else { continue }
-                entries += reached.map {
-                    OutboxEntry(
-                        alert: episode.id, revision: event.revision, step: step, channel: .webhook, recipient: $0.code)
+                entries += reached.flatMap { person in
+                    channels(of: person).map {
+                        OutboxEntry(
+                            alert: episode.id, revision: event.revision, step: step, channel: $0, recipient: person.code
+                        )
+                    }
                 }
                 break
             }
         }
-        return entries
+        return entries + display(of: episode, revision: event.revision)
     }
 
     /// The outbox rows of one notifying transition while PostgreSQL is away: every step of the chain at once, since the
@@ -46,7 +49,7 @@ public struct Route: Sendable {
         var steps = (episode.site.map { [$0] } ?? all).flatMap { site in
             Array(chain(for: episode, site: site, at: instant).enumerated())
         }
-        if !steps.contains(where: { $0.element.contains { $0.webhook != nil } }) {
+        if !steps.contains(where: { $0.element.contains(where: registry.served.reach) }) {
             steps = all.flatMap { site in
                 let teams = [team(of: site, role: .teamLead), team(of: site, role: .administrator)]
                 return Array(teams.map { $0.compactMap { present($0, at: instant, site: site) } }.enumerated())
@@ -55,14 +58,14 @@ public struct Route: Sendable {
         var told: Set<Identifier> = []
         var entries: [OutboxEntry] = []
         for (step, people) in steps.sorted(by: { $0.offset < $1.offset }) {
-            for person in people where person.webhook != nil && told.insert(person.code).inserted {
-                entries.append(
+            for person in people where registry.served.reach(person) && told.insert(person.code).inserted {
+                entries += channels(of: person).map {
                     OutboxEntry(
-                        alert: episode.id, revision: event.revision, step: step, channel: .webhook,
-                        recipient: person.code))
+                        alert: episode.id, revision: event.revision, step: step, channel: $0, recipient: person.code)
+                }
             }
         }
-        return entries
+        return entries + display(of: episode, revision: event.revision)
     }
 
     /// What is to be sent of these alerts while PostgreSQL is away, with the addresses that only the registry knows.
@@ -82,12 +85,28 @@ public struct Route: Sendable {
         }
     }
 
+    /// How a person can be told: by everything that the registry has and the configuration can serve.
+    func channels(of person: CareManager) -> [Channel] {
+        (person.webhook == nil ? [] : [.webhook])
+            + (registry.served.email && person.email != nil ? [.email] : [])
+            + (registry.served.sms && person.mobile != nil ? [.sms] : [])
+    }
+
+    /// The site's ward display beside the people; its recipient is the site's code.
+    private func display(of episode: Episode, revision: Int32) -> [OutboxEntry] {
+        guard episode.alertClass == .clinical, let site = episode.site, registry.served.hasDisplay(site) else {
+            return []
+        }
+        return [OutboxEntry(alert: episode.id, revision: revision, step: 0, channel: .mqtt, recipient: site)]
+    }
+
     /// Where a message goes; nil when the registry has no such address.
     public func address(of entry: OutboxEntry) -> String? {
         let person = registry.careManagers[entry.recipient]
         return switch entry.channel {
         case .webhook: person?.webhook
-        case .email: person?.email
+        // A site's fallback is told under the site's code.
+        case .email: person?.email ?? registry.sites[entry.recipient]?.fallbackEmail
         case .sms: person?.mobile
         case .mqtt: nil
         }

@@ -93,3 +93,70 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
 CURLcode ccurl_refuse_link_local(CURL *easy) {
     return curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 }
+
+static size_t give_message(char *buffer, size_t size, size_t count, void *context) {
+    struct ccurl_message *message = context;
+    size_t room = size * count;
+    size_t left = message->count - message->offset;
+    size_t part = left < room ? left : room;
+    memcpy(buffer, message->bytes + message->offset, part);
+    message->offset += part;
+    return part;
+}
+
+CURLcode ccurl_send_message(CURL *easy, struct ccurl_message *message) {
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_message);
+    if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_READDATA, message);
+    if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)message->count);
+    return code;
+}
+
+static void keep(char *target, size_t capacity, const char *bytes, size_t length) {
+    while (length > 0 && (bytes[length - 1] == '\r' || bytes[length - 1] == '\n')) length--;
+    if (length >= capacity) length = capacity - 1;
+    memcpy(target, bytes, length);
+    target[length] = 0;
+}
+
+static int take_conversation(CURL *easy, curl_infotype type, char *bytes, size_t length, void *context) {
+    static const char *const commands[] = {"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA"};
+    struct ccurl_reply *reply = context;
+    (void)easy;
+    if (type == CURLINFO_HEADER_OUT && length >= 4 && memcmp(bytes, "QUIT", 4) == 0) reply->over = true;
+    if (reply->over) return 0;
+    switch (type) {
+    case CURLINFO_HEADER_IN:
+        keep(reply->text, sizeof reply->text, bytes, length);
+        break;
+    case CURLINFO_HEADER_OUT:
+        // Only the commands' own words: what follows AUTH is a password.
+        for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+            size_t count = strlen(commands[i]);
+            if (length < count || memcmp(bytes, commands[i], count) != 0) continue;
+            keep(reply->command, sizeof reply->command, commands[i], count);
+            reply->text[0] = 0;
+        }
+        break;
+    case CURLINFO_DATA_OUT:
+        keep(reply->command, sizeof reply->command, "body", 4);
+        reply->text[0] = 0;
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+CURLcode ccurl_keep_reply(CURL *easy, struct ccurl_reply *reply) {
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+    if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, take_conversation);
+    if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_DEBUGDATA, reply);
+    return code;
+}
+
+void ccurl_stop_reading(CURL *easy) {
+    curl_socket_t active = CURL_SOCKET_BAD;
+    if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &active) == CURLE_OK && active != CURL_SOCKET_BAD)
+        shutdown(active, SHUT_RD);
+}

@@ -12,7 +12,10 @@ struct AlertMessage {
 
     /// The fields of the outside contract, section 4, in its order. `patient` is null for an alert about a device, a
     /// site or the instance; `site` is null for one about the instance.
-    var json: [UInt8] {
+    var json: [UInt8] { json(hasSummary: true) }
+
+    /// The same, with or without the sentence that says what was measured.
+    func json(hasSummary: Bool) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
         writer.name("delivery")
@@ -35,8 +38,10 @@ struct AlertMessage {
         writer.value(episode.late)
         writer.name("raised_at")
         writer.value(episode.raisedAt)
-        writer.name("summary")
-        writer.value(episode.summary)
+        if hasSummary {
+            writer.name("summary")
+            writer.value(episode.summary)
+        }
         writer.name("url")
         writer.value(link)
         writer.endObject()

@@ -9,43 +9,47 @@ import Synchronization
 /// Sends what waits in the outbox until it is delivered.
 ///
 /// Two threads of its own. One owns the queue: it claims messages, each under a lease that outlasts its attempt, and
-/// records what became of them. The other owns the requests: many at once, a few at one host, reds first, so that an
-/// endpoint that hangs holds up no red for anybody else. A queue that fails (the database is away) is asked again with
+/// records what became of them. The other owns the messages under way: many at once, a few at one host, reds first, so
+/// that an endpoint that hangs holds up no red for anybody else; each e-mail has a thread of its own meanwhile. A queue that fails (the database is away) is asked again with
 /// back-off, for ever; requests under way go on meanwhile, and what came of them is kept and recorded first.
 ///
 /// A message is repeated only when its answer was lost or the daemon died before recording it, under the same key.
 public final class Dispatcher: Sendable {
-    private let board: Board
-    private let queue: QueueBox
-    private let webhook: WebhookChannel
-    private let limits: Backlog<DeliveryJob>.Limits
-    private let instruments: PipelineInstruments
-    private let logger: Logger
-    private let clock: @Sendable () -> Instant
+    let board: Board
+    let queue: QueueBox
+    let channels: DeliveryChannels
+    let health: ChannelHealth
+    let limits: Backlog<DeliveryJob>.Limits
+    let instruments: PipelineInstruments
+    let logger: Logger
+    let clock: @Sendable () -> Instant
     private let hasRun = Atomic<Bool>(false)
 
     /// `clock` says what time it is, for the timestamp of a request and the time of the next attempt.
     ///
     /// The queue belongs to the dispatcher from now on; it is called from one thread only, except for `wake()`.
     public convenience init(
-        queue: sending any DeliveryQueue, webhook: WebhookChannel, instruments: PipelineInstruments, logger: Logger,
-        clock: @escaping @Sendable () -> Instant = wallClock
+        queue: sending any DeliveryQueue, channels: DeliveryChannels, health: ChannelHealth,
+        instruments: PipelineInstruments, logger: Logger, clock: @escaping @Sendable () -> Instant = wallClock
     ) throws(DispatcherFault) {
         try self.init(
-            queue: queue, webhook: webhook, limits: .init(), instruments: instruments, logger: logger, clock: clock)
+            queue: queue, channels: channels, health: health, limits: .init(), instruments: instruments,
+            logger: logger, clock: clock)
     }
 
     init(
-        queue: sending any DeliveryQueue, webhook: WebhookChannel, limits: Backlog<DeliveryJob>.Limits,
-        instruments: PipelineInstruments, logger: Logger, clock: @escaping @Sendable () -> Instant
+        queue: sending any DeliveryQueue, channels: DeliveryChannels, health: ChannelHealth = ChannelHealth(),
+        limits: Backlog<DeliveryJob>.Limits, instruments: PipelineInstruments, logger: Logger,
+        clock: @escaping @Sendable () -> Instant
     ) throws(DispatcherFault) {
         do throws(TransfersUnavailable) {
-            board = Board(transfers: try Transfers(.init(caFile: webhook.caFile, deadline: webhook.deadline)))
+            board = Board(transfers: try Transfers(.init(deadline: channels.deadline)))
         } catch {
             throw .noMemory
         }
         self.queue = QueueBox(queue: queue)
-        self.webhook = webhook
+        self.channels = channels
+        self.health = health
         self.limits = limits
         self.instruments = instruments
         self.logger = logger
@@ -93,27 +97,32 @@ public enum DispatcherFault: Error, Sendable {
 /// The system's clock.
 public let wallClock: @Sendable () -> Instant = { time(of: CLOCK_REALTIME) }
 
-private func time(of clock: clockid_t) -> Instant {
+func time(of clock: clockid_t) -> Instant {
     var now = timespec()
     unsafe clock_gettime(clock, &now)
     return Instant(microseconds: Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000)
 }
 
 /// What the two threads hand to each other.
-private final class Board: Sendable {
+final class Board: Sendable {
     struct Finished: Sendable {
         var job: DeliveryJob
         var outcome: DeliveryOutcome
+        /// Whoever is next is to be told at once.
+        var isDead: Bool
     }
 
     struct State {
         var claimed: [DeliveryJob] = []
         var finished: [Finished] = []
+        /// Of messages that don't go through `transfers`.
+        var endedElsewhere: [(tag: Tag, result: DeliveryResult)] = []
+        var underWayElsewhere = 0
         var isStopping = false
         var transfersEnded = false
     }
 
-    /// What a request under way is for.
+    /// What a message under way is for.
     struct Tag: Sendable {
         var job: DeliveryJob
         var host: String
@@ -129,11 +138,17 @@ private final class Board: Sendable {
     init(transfers: Transfers<Tag>) { self.transfers = transfers }
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    /// From any thread, once for each message that began elsewhere.
+    func end(_ tag: Tag, _ result: DeliveryResult) {
+        state.withLock { $0.endedElsewhere.append((tag, result)) }
+        transfers.wake()
+    }
 }
 
 /// The queue, reachable from both threads. `@unchecked`: only the queue's thread calls anything but `wake()`, which the
 /// port allows from any thread.
-private struct QueueBox: @unchecked Sendable {
+struct QueueBox: @unchecked Sendable {
     let queue: any DeliveryQueue
 
     func wake() { queue.wake() }
@@ -193,7 +208,11 @@ extension Dispatcher {
     private func record(_ ledger: inout Ledger) {
         while let entry = ledger.unrecorded.first {
             do {
-                try queue.queue.record(entry.outcome, of: entry.job)
+                if entry.isDead {
+                    try queue.queue.recordDead(entry.outcome, of: entry.job)
+                } else {
+                    try queue.queue.record(entry.outcome, of: entry.job)
+                }
                 ledger.unrecorded.removeFirst()
             } catch {
                 ledger.unrecorded.removeFirst()
@@ -208,9 +227,10 @@ extension Dispatcher {
 
     /// Claims and hands over at most `room` messages; how many there were, or nil when the queue failed.
     private func claim(_ room: Int, _ ledger: inout Ledger) -> Int? {
+        // A mail server can take its time twice.
+        let attempt = channels.deadline.microseconds * (channels.email == nil ? 1 : 2)
         let lease = Interval(
-            microseconds: webhook.deadline.microseconds + limits.patience.microseconds
-                + Self.leaseMargin.microseconds)
+            microseconds: attempt + limits.patience.microseconds + Self.leaseMargin.microseconds)
         let jobs: [DeliveryJob]
         do {
             jobs = try queue.queue.claim(limit: room, lease: lease)
@@ -245,100 +265,5 @@ extension Dispatcher {
         let ceiling = min(1000, 200 << min(failures, 5))
         if board.isStopping { return }
         _ = board.pause.wait(timeout: .now() + .milliseconds(Int.random(in: 50...ceiling)))
-    }
-}
-
-// MARK: - The requests' thread
-
-extension Dispatcher {
-    private func sendMessages() {
-        var backlog = Backlog<DeliveryJob>(limits: limits)
-        while true {
-            let (claimed, isStopping) = board.state.withLock { state in
-                defer { state.claimed = [] }
-                return (state.claimed, state.isStopping)
-            }
-            for job in claimed { accept(job, into: &backlog) }
-            if isStopping {
-                for entry in backlog.giveBackAll() {
-                    giveBack(entry.message, "stopped before it was sent", after: 0...0)
-                }
-            }
-            while let entry = backlog.next(at: monotonicNow) { begin(entry, &backlog) }
-            for entry in backlog.giveBack(at: monotonicNow) {
-                giveBack(entry.message, "other messages to its host are under way", after: 2...5)
-            }
-            let ended = board.transfers.step()
-            for (tag, result) in ended {
-                backlog.ended(host: tag.host, start: tag.start)
-                var generator = SystemRandomNumberGenerator()
-                finish(tag.job, webhook.outcome(of: result, for: tag.job, at: clock(), using: &generator))
-            }
-            if isStopping, board.transfers.count == 0 { break }
-            // What has just ended may have made room for what waits.
-            if ended.isEmpty { board.transfers.wait(milliseconds: backlog.waiting == 0 ? 1000 : 100) }
-        }
-        board.state.withLock { $0.transfersEnded = true }
-        queue.wake()
-    }
-
-    private var monotonicNow: Instant { time(of: CLOCK_MONOTONIC) }
-
-    private func accept(_ job: DeliveryJob, into backlog: inout Backlog<DeliveryJob>) {
-        do {
-            let request = try webhook.request(for: job, at: clock())
-            backlog.add(
-                .init(
-                    message: job, host: request.address.host, isRed: job.episode.severity == .red, since: monotonicNow))
-        } catch {
-            finish(job, .failed(error: error.rawValue))
-        }
-    }
-
-    private func begin(_ entry: Backlog<DeliveryJob>.Entry, _ backlog: inout Backlog<DeliveryJob>) {
-        let job = entry.message
-        do {
-            // Made again, since the signature holds the time of the attempt.
-            let request = try webhook.request(for: job, at: clock())
-            try board.transfers.begin(request, tag: .init(job: job, host: entry.host, start: entry.since))
-        } catch let refusal as WebhookChannel.Refusal {
-            backlog.ended(host: entry.host, start: entry.since)
-            finish(job, .failed(error: refusal.rawValue))
-        } catch {
-            backlog.ended(host: entry.host, start: entry.since)
-            var generator = SystemRandomNumberGenerator()
-            let result = HTTPResult.unanswered("no memory for a request")
-            finish(job, webhook.outcome(of: result, for: job, at: clock(), using: &generator))
-        }
-    }
-
-    /// No attempt was made: nothing is counted.
-    private func giveBack(_ job: DeliveryJob, _ reason: String, after seconds: ClosedRange<Int64>) {
-        let delay = Interval.seconds(Int64.random(in: seconds))
-        hand(over: job, .retry(at: clock() + delay, error: reason))
-    }
-
-    private func finish(_ job: DeliveryJob, _ outcome: DeliveryOutcome) {
-        let channel = job.entry.channel.rawValue
-        var metadata: Logger.Metadata = ["delivery": "\(job.entry.key)", "attempt": "\(job.attempt)"]
-        switch outcome {
-        case .sent:
-            instruments.deliveries[channel, PipelineInstruments.DeliveryResult.sent.rawValue].add()
-            logger.debug("alert was delivered", metadata: metadata)
-        case .retry(_, let error):
-            instruments.deliveries[channel, PipelineInstruments.DeliveryResult.retried.rawValue].add()
-            metadata["error"] = "\(error)"
-            logger.notice("alert was not delivered and will be sent again", metadata: metadata)
-        case .failed(let error):
-            instruments.deliveries[channel, PipelineInstruments.DeliveryResult.failed.rawValue].add()
-            metadata["error"] = "\(error)"
-            logger.error("alert can't be delivered", metadata: metadata)
-        }
-        hand(over: job, outcome)
-    }
-
-    private func hand(over job: DeliveryJob, _ outcome: DeliveryOutcome) {
-        board.state.withLock { $0.finished.append(.init(job: job, outcome: outcome)) }
-        queue.wake()
     }
 }

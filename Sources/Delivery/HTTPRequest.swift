@@ -3,6 +3,8 @@ struct HTTPRequest: Hashable, Sendable {
     var address: WebAddress
     var headers: [Header]
     var body: [UInt8]
+    /// PEM file of the authorities to trust instead of the system's.
+    var caFile: String?
 
     struct Header: Hashable, Sendable {
         var name: String

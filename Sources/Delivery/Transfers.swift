@@ -9,7 +9,6 @@ import Clinical
 @safe final class Transfers<Tag: Sendable>: @unchecked Sendable {
     /// How requests are made; the same for all.
     struct Settings: Sendable {
-        var caFile: String?
         var deadline: Interval
     }
 
@@ -120,7 +119,7 @@ import Clinical
             (CURLOPT_PROXY, ""),
             (CURLOPT_USERAGENT, "homeward"),
         ]
-        if let file = settings.caFile { strings.append((CURLOPT_CAINFO, file)) }
+        if let file = request.caFile { strings.append((CURLOPT_CAINFO, file)) }
         return unsafe numbers.allSatisfy { unsafe ccurl_set_long(easy, $0.0, $0.1) == CURLE_OK }
             && strings.allSatisfy { unsafe ccurl_set_string(easy, $0.0, $0.1) == CURLE_OK }
             && ccurl_set_list(easy, CURLOPT_HTTPHEADER, transfer.headers) == CURLE_OK
@@ -145,7 +144,7 @@ import Clinical
 }
 
 // libcurl wants this once, before anything else; a global is made once, whichever thread comes first.
-private let curlIsReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+let curlIsReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
 /// libcurl could not make a handle or take an option: there is no memory.
 struct TransfersUnavailable: Error {}

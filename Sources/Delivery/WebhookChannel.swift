@@ -2,7 +2,7 @@ import Alerting
 public import Clinical
 import Cryptography
 
-/// Makes a message into an HTTP request and an HTTP answer into an outcome, as the outside contract says in section 4.
+/// Makes a message into an HTTP request, as the outside contract says in section 4.
 ///
 /// - Any 2xx is delivered, as soon as its headers are complete. Anything else, or no answer within the deadline, is
 ///   tried again: also a redirect, which is never followed.
@@ -30,23 +30,13 @@ public struct WebhookChannel: Sendable {
         self.deadline = deadline
     }
 
-    /// Why a message can't be sent at all. The raw value is what the queue records.
-    enum Refusal: String, Error {
-        case noAddress = "recipient has no webhook"
-        case badAddress = "recipient's webhook is not an http or https address"
-        case badKey = "delivery key can't stand in a header"
-        case otherChannel = "channel is not set up"
-    }
-
     /// The request for `job` as sent at `now`.
-    func request(for job: DeliveryJob, at now: Instant) throws(Refusal) -> HTTPRequest {
-        guard job.entry.channel == .webhook else { throw .otherChannel }
+    func request(for job: DeliveryJob, at now: Instant) throws(DeliveryRefusal) -> HTTPRequest {
         guard let text = job.address, !text.isEmpty else { throw .noAddress }
-        guard let address = WebAddress(text) else { throw .badAddress }
+        guard let address = WebAddress(text) else { throw .badWebhook }
         let key = job.entry.key
         guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { throw .badKey }
-        let root = publicURL.hasSuffix("/") ? String(publicURL.dropLast()) : publicURL
-        let message = AlertMessage(key: key, episode: job.episode, link: "\(root)/alerts/\(job.episode.id)")
+        let message = AlertMessage(key: key, episode: job.episode, link: alertLink(publicURL, job.episode.id))
         let body = message.json
         let timestamp = String(now.microseconds / 1_000_000)
         var headers: [HTTPRequest.Header] = [
@@ -58,24 +48,6 @@ public struct WebhookChannel: Sendable {
             let code = hmacSHA256(key: secret, message: Array("\(timestamp).".utf8) + body)
             headers.append(.init(name: "Homeward-Signature", value: "sha256=\(hexadecimal(code))"))
         }
-        return HTTPRequest(address: address, headers: headers, body: body)
-    }
-
-    /// What `result` means for `job`.
-    func outcome(
-        of result: HTTPResult, for job: DeliveryJob, at now: Instant, using generator: inout some RandomNumberGenerator
-    ) -> DeliveryOutcome {
-        let error: String
-        var asked: Int64?
-        switch result {
-        case .answered(200...299, _): return .sent(at: now)
-        case .answered(let status, let retryAfter):
-            error = "HTTP status \(status)"
-            if status == 429 || status == 503 { asked = retryAfter }
-        case .unanswered(let reason): error = reason
-        }
-        let delay = schedule.delay(
-            afterAttempt: job.attempt, isRed: job.episode.severity == .red, retryAfter: asked, using: &generator)
-        return .retry(at: now + delay, error: error)
+        return HTTPRequest(address: address, headers: headers, body: body, caFile: caFile)
     }
 }

@@ -1,5 +1,7 @@
 public import Clinical
+public import Formats
 public import Foundation
+public import Registry
 
 /// `homeward.yaml` (outside contract, section 5), checked, with defaults and the environment's overrides applied.
 ///
@@ -103,6 +105,10 @@ public struct Configuration: Sendable {
         public var webhook: Webhook?
         public var sms: SMS?
         public var smtp: SMTP?
+        /// Nil: alerts are published for no ward display.
+        public var mqtt: WardDisplays?
+        /// The built-in ones unless a directory is named.
+        public var templates: MessageTemplates
     }
 
     public struct Webhook: Sendable {
@@ -116,7 +122,11 @@ public struct Configuration: Sendable {
     public struct SMS: Sendable {
         public var url: String
         /// With `{to}` and `{text}` where the number and the message go.
-        public var body: String
+        public var body: GatewayBody
+        /// What `Authorization` says; nil sends none.
+        public var authorization: String?
+        /// Nil: the system's certificate authorities.
+        public var caFile: String?
     }
 
     public struct SMTP: Sendable {
@@ -132,6 +142,13 @@ public struct Configuration: Sendable {
         public var username: String?
         public var password: String?
         public var security: Security
+        /// Nil: the system's certificate authorities.
+        public var caFile: String?
+    }
+
+    /// The sites whose clinical alerts are published under `homeward/v1/{site}/alerts`.
+    public struct WardDisplays: Hashable, Sendable {
+        public var sites: Sites
     }
 
     public struct Log: Hashable, Sendable {
@@ -145,6 +162,17 @@ public struct Configuration: Sendable {
 
         public var level: Level
         public var format: Format
+    }
+
+    /// The channels that this configuration can serve; a webhook needs nothing of it.
+    public var servedChannels: ServedChannels {
+        let displays: ServedChannels.Displays =
+            switch delivery.mqtt?.sites {
+            case nil: .none
+            case let sites? where sites.isAll: .all
+            case let sites?: .of(Set(sites.codes))
+            }
+        return ServedChannels(email: delivery.smtp != nil, sms: delivery.sms != nil, displays: displays)
     }
 
     /// The broker's keepalive, which the wait for `durable` must not outlast (design, "Own the mosquitto loop").
@@ -208,7 +236,7 @@ extension Configuration.Database: CustomStringConvertible, CustomReflectable {
 extension Configuration.Delivery: CustomStringConvertible, CustomReflectable {
     public var description: String {
         let channels = [
-            webhook.map { "\($0)" }, sms.map { "\($0)" }, smtp.map { "\($0)" },
+            webhook.map { "\($0)" }, sms.map { "\($0)" }, smtp.map { "\($0)" }, mqtt.map { _ in "mqtt" },
         ]
         return channels.compactMap(\.self).joined(separator: ", ")
     }

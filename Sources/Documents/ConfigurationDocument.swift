@@ -15,7 +15,7 @@ struct ConfigurationDocument {
             let http = reader.section("http", self.http)
             let metrics = reader.section("metrics", self.metrics(besides: http))
             let heartbeat = reader.optional("heartbeat_url", .webURL)
-            let delivery = reader.section("delivery", self.delivery)
+            let delivery = reader.section("delivery", self.delivery(isInsecureAllowed: isInsecure(reader)))
             let log = reader.section("log", self.log)
             guard let broker, let database, let sites, let spool, let deadlines, let http, let metrics, let delivery,
                 let log
@@ -107,7 +107,7 @@ struct ConfigurationDocument {
 
     /// The secret `NAME` of a section: the variable `HOMEWARD_SECTION_NAME`, else what `NAME_file` names. `NAME` itself
     /// never stands in the file.
-    private func secret<Value>(
+    func secret<Value>(
         _ name: String, _ section: String, as type: DocumentValue<Value>, _ reader: MappingReader
     ) -> Value? where Value: SecretValue {
         if reader[name] != nil {
@@ -121,7 +121,7 @@ struct ConfigurationDocument {
 
     // MARK: - Everything else
 
-    private var sites: DocumentValue<Configuration.Sites> {
+    var sites: DocumentValue<Configuration.Sites> {
         DocumentValue { node, context in
             let site = DocumentValue<Identifier?> { node, context in
                 if case .string("*", _) = node.content { return .some(nil) }
@@ -210,53 +210,6 @@ struct ConfigurationDocument {
             let host = reader.optional("host", .hostName) ?? http?.host ?? "127.0.0.1"
             let port = reader.optional("port", .port(from: 0)) ?? http?.port ?? 8480
             return Configuration.Metrics(host: host, port: port)
-        }
-    }
-
-    private var delivery: DocumentValue<Configuration.Delivery> {
-        .record { reader in
-            let webhook = reader.section("webhook", self.webhook)
-            let sms = reader.optional("sms", self.sms)
-            let smtp = reader.optional("smtp", self.smtp)
-            return Configuration.Delivery(webhook: webhook, sms: sms, smtp: smtp)
-        }
-    }
-
-    private var webhook: DocumentValue<Configuration.Webhook> {
-        .record { reader in
-            let secret = secret("secret", "delivery.webhook", as: files.secret, reader)
-            let authority = reader.optional("ca_file", files.file)
-            return Configuration.Webhook(secret: secret, caFile: authority)
-        }
-    }
-
-    private var sms: DocumentValue<Configuration.SMS> {
-        .record { reader in
-            let url = reader.required("url", .webURL.withheld)
-            let body = reader.required("body", .text.withheld)
-            for place in ["{to}", "{text}"] where body?.contains(place) == false {
-                reader.report("has no \(place) in it", at: "body")
-            }
-            guard let url, let body else { return nil }
-            return Configuration.SMS(url: url, body: body)
-        }
-    }
-
-    private var smtp: DocumentValue<Configuration.SMTP> {
-        .record { reader in
-            let host = reader.required("host", .hostName)
-            let port = reader.optional("port", .port(from: 1)) ?? 25
-            let from = reader.required("from", .email)
-            let username = reader.optional("username", .text)
-            let password = secret("password", "delivery.smtp", as: files.password, reader)
-            let security = reader.optional("tls", .choice(Configuration.SMTP.Security.self)) ?? .none
-            if password != nil, username == nil { reader.report("wants a username beside it", at: "password_file") }
-            guard let host, let from else { return nil }
-            if security == .none, !NetworkHost.isLocal(host) {
-                reader.note("is reached without tls: what alerts say crosses the network in plain text", at: "host")
-            }
-            return Configuration.SMTP(
-                host: host, port: port, from: from, username: username, password: password, security: security)
         }
     }
 

@@ -25,13 +25,18 @@ enum ConfigurationEnvironment {
         ("http.public_url", .text), ("http.tls.certificate_file", .text), ("http.tls.key_file", .text),
         ("metrics.host", .text), ("metrics.port", .word), ("heartbeat_url", .text),
         ("delivery.webhook.secret_file", .text), ("delivery.webhook.ca_file", .text), ("delivery.sms.url", .text),
-        ("delivery.sms.body", .text), ("delivery.smtp.host", .text), ("delivery.smtp.port", .word),
+        ("delivery.sms.body", .text), ("delivery.sms.authorization_file", .text), ("delivery.sms.ca_file", .text),
+        ("delivery.mqtt.sites", .list), ("delivery.templates", .text), ("delivery.smtp.ca_file", .text),
+        ("delivery.smtp.host", .text), ("delivery.smtp.port", .word),
         ("delivery.smtp.from", .text), ("delivery.smtp.username", .text), ("delivery.smtp.password_file", .text),
         ("delivery.smtp.tls", .text), ("log.level", .text), ("log.format", .text),
     ]
 
     /// Secrets that a variable may carry itself; in the file they are refused.
-    static let secrets = ["broker.password", "database.password", "delivery.smtp.password", "delivery.webhook.secret"]
+    static let secrets = [
+        "broker.password", "database.password", "delivery.smtp.password", "delivery.sms.authorization",
+        "delivery.webhook.secret",
+    ]
 
     static func variable(of path: String) -> String {
         prefix + path.uppercased().replacing(".", with: "_")
@@ -48,7 +53,7 @@ enum ConfigurationEnvironment {
         for (name, text) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix(prefix) {
             if let setting = byName[name] {
                 guard !text.isEmpty else { continue }
-                let value = DocumentNode(file: name, line: nil, content: content(of: text, setting.sort))
+                let value = DocumentNode(file: name, line: nil, content: content(of: text, setting.sort, of: name))
                 root = put(value, at: setting.path.split(separator: ".")[...], in: root)
             } else if !known.contains(name), !others.contains(name) {
                 let nearest = NearestName.nearest(to: name, among: known).map { "; the nearest is \($0)" } ?? ""
@@ -61,7 +66,7 @@ enum ConfigurationEnvironment {
         return root
     }
 
-    private static func content(of text: String, _ sort: Sort) -> DocumentNode.Content {
+    private static func content(of text: String, _ sort: Sort, of variable: String) -> DocumentNode.Content {
         switch sort {
         case .text: .string(text, quoted: true)
         case .word: PlainScalar.content(of: text)
@@ -71,7 +76,7 @@ enum ConfigurationEnvironment {
                     let code = part.trimmingPrefix(while: \.isWhitespace)
                     let trimmed = String(code.reversed().drop(while: \.isWhitespace).reversed())
                     return DocumentNode(
-                        file: variable(of: "sites"), line: nil, content: .string(trimmed, quoted: true))
+                        file: variable, line: nil, content: .string(trimmed, quoted: true))
                 })
         }
     }

@@ -6,10 +6,16 @@ public import Registry
 /// Give it all entries that there will be, so that references can be checked. Pure; any thread.
 public struct RegistryBuilder {
     private let packs: PackLibrary
+    private let served: ServedChannels
 
-    /// - Parameter packs: the packs in force: `conditions` must be among them, and a patient's own limits are checked
-    ///   against theirs.
-    public init(packs: PackLibrary) { self.packs = packs }
+    /// - Parameters:
+    ///   - packs: the packs in force: `conditions` must be among them, and a patient's own limits are checked against
+    ///     theirs.
+    ///   - served: the channels that the configuration can serve: whoever has another one alone is reached by none.
+    public init(packs: PackLibrary, served: ServedChannels = ServedChannels()) {
+        self.packs = packs
+        self.served = served
+    }
 
     /// What became of the entries.
     public struct Outcome: Sendable {
@@ -26,7 +32,7 @@ public struct RegistryBuilder {
     public func build(_ entries: [RegistryEntry], version: Int64 = 0) -> Outcome {
         let problems = ProblemList()
         let links = RegistryLinks(keys: entries.map(\.key), packs: packs)
-        var registry = Registry(version: version)
+        var registry = Registry(version: version, served: served)
         var sound: [(code: Identifier, node: DocumentNode)] = []
         for entry in entries {
             let node = entry.node
@@ -110,8 +116,8 @@ public struct UncoveredPatient: Hashable, Sendable {
 
 /// Whether somebody is told of a patient's alerts.
 enum Coverage {
-    /// Patients of whose clinical red or amber alerts, in or out of hours, no step reaches a person with a webhook, an
-    /// e-mail address or a mobile number; by code.
+    /// Patients of whose clinical red or amber alerts, in or out of hours, no step reaches a person with a webhook, or
+    /// with an e-mail address or a mobile number that the configuration can serve; by code.
     static func uncovered(in registry: Registry) -> [(patient: Identifier, reason: String)] {
         registry.patients.values.sorted { $0.code.description < $1.code.description }.compactMap { patient in
             for severity in [Severity.red, .amber] {
@@ -119,7 +125,7 @@ enum Coverage {
                     let hours = inHours ? "in hours" : "out of hours"
                     return (
                         patient.code,
-                        "no step for a clinical \(severity.rawValue) \(hours) leads to a webhook, e-mail or mobile"
+                        "no step for a clinical \(severity.rawValue) \(hours) leads to \(ways(registry.served))"
                     )
                 }
             }
@@ -132,6 +138,16 @@ enum Coverage {
     ) -> Bool {
         let path = registry.escalationPath(
             site: patient.site, alertClass: .clinical, severity: severity, inHours: inHours)
-        return path.steps.contains { registry.careManagers($0.to, of: patient).contains(where: \.isReachable) }
+        return path.steps.contains {
+            registry.careManagers($0.to, of: patient).contains(where: registry.served.reach)
+        }
+    }
+
+    /// "a webhook or e-mail (delivery.sms is not set up)"
+    private static func ways(_ served: ServedChannels) -> String {
+        let ways = ["a webhook"] + (served.email ? ["e-mail"] : []) + (served.sms ? ["mobile"] : [])
+        let missing = (served.email ? [] : ["delivery.smtp"]) + (served.sms ? [] : ["delivery.sms"])
+        let others = missing.isEmpty ? "" : " (\(missing.joined(separator: " and ")) not set up)"
+        return ways.joined(separator: " or ") + others
     }
 }

@@ -41,12 +41,13 @@ struct Daemon {
         let queue = try PostgresDeliveryQueue(loaded.database)
         let commit = CommitControl(onOutbox: { queue.wake() })
         let packs = loaded.packs
+        let served = configuration.servedChannels
         let snapshots = SnapshotWriter(
             directory: SnapshotDirectory(path: state.path), logger: Logger(label: "snapshots"))
         let store = PostgresCommitStore(loaded.database) { entries, version in
             snapshots.write(registry: entries, version: version)
             // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
-            return RegistryBuilder(packs: packs).build(entries, version: version).registry
+            return RegistryBuilder(packs: packs, served: served).build(entries, version: version).registry
         }
         let standby = state.outage.map { outage in
             // What waits there has been received, and has not ended.
@@ -60,7 +61,7 @@ struct Daemon {
             instruments.spoolBytes.observe { Double(level.bytes) }
             return OutageStandby(
                 spool: outage.spool, deliveries: outage.deliveries, snapshots: snapshots, packs: packs,
-                logger: Logger(label: "pipeline"))
+                served: served, logger: Logger(label: "pipeline"))
         }
         var judging = BatchProcessor.Options()
         judging.sites = configuration.sites.isAll ? nil : Set(configuration.sites.codes)
@@ -72,16 +73,16 @@ struct Daemon {
                 directory: state.path, broker: "\(loaded.broker.host):\(loaded.broker.port)",
                 clientID: loaded.broker.clientID),
             commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
-        let webhook = WebhookChannel(
-            publicURL: configuration.http.publicURL, secret: configuration.delivery.webhook?.secret,
-            caFile: configuration.delivery.webhook?.caFile, deadline: configuration.deadlines.delivery)
+        let channels = DeliveryWiring.channels(configuration, broker: pipeline.subscriber)
+        let health = DeliveryWiring.health(commit)
         let outbox: any DeliveryQueue & Sendable =
             state.outage.map { WatchedDeliveryQueue(queue, unsent: commit.unsent, told: $0.deliveries) } ?? queue
         dispatcher = try Dispatcher(
-            queue: outbox, webhook: webhook, instruments: instruments, logger: Logger(label: "delivery"))
+            queue: outbox, channels: channels, health: health, instruments: instruments,
+            logger: Logger(label: "delivery"))
         outageDispatcher = try state.outage.map { outage in
             try Dispatcher(
-                queue: outage.deliveries, webhook: webhook, instruments: instruments,
+                queue: outage.deliveries, channels: channels, health: health, instruments: instruments,
                 logger: Logger(label: "outage-delivery"))
         }
         probe = DatabaseProbe(

@@ -46,7 +46,8 @@ public struct Enrol {
                 progress.begin("reading the registry")
                 let current = try store.read()
                 progress.begin("checking \(files.count) entries")
-                let decision = decide(files, current: current, packs: loaded.packs, isFirst: attempt == 1)
+                let builder = RegistryBuilder(packs: loaded.packs, served: loaded.configuration.servedChannels)
+                let decision = decide(files, current: current, builder, isFirst: attempt == 1)
                 guard !dryRun, decision.status == .success, let update = decision.update else { return decision.status }
                 progress.begin("writing \(update.changes.count) entries")
                 do throws(StoreFailure) {
@@ -70,9 +71,9 @@ public struct Enrol {
     }
 
     private func decide(
-        _ files: [RegistryEntry], current: StoredRegistry, packs: PackLibrary, isFirst: Bool
+        _ files: [RegistryEntry], current: StoredRegistry, _ builder: RegistryBuilder, isFirst: Bool
     ) -> Decision {
-        let outcome = RegistryBuilder(packs: packs).build(EnrolmentPlan.merged(files: files, stored: current.fields))
+        let outcome = builder.build(EnrolmentPlan.merged(files: files, stored: current.fields))
         var problems = outcome.problems
         var notices = outcome.notices.map(\.description)
         let enrolled = Set(files.map(\.key))

@@ -37,21 +37,22 @@ final class OutageStandby: Standby {
 
     init(
         spool: any ReportSpool, deliveries: OutageDeliveries, snapshots: SnapshotWriter,
-        packs: PackLibrary, logger: Logger
+        packs: PackLibrary, served: ServedChannels, logger: Logger
     ) {
         self.spool = spool
         self.deliveries = deliveries
         self.snapshots = snapshots
         self.logger = logger
         store = OutageStore()
-        restore(packs: packs)
+        restore(packs: packs, served: served)
     }
 
     /// What an earlier life knew, so that judging goes on also when this one begins in an outage.
-    private func restore(packs: PackLibrary) {
+    private func restore(packs: PackLibrary, served: ServedChannels) {
         do throws(OutageFault) {
             if let kept = try snapshots.directory.readRegistry() {
-                store.use(RegistryBuilder(packs: packs).build(kept.entries, version: kept.version).registry)
+                let builder = RegistryBuilder(packs: packs, served: served)
+                store.use(builder.build(kept.entries, version: kept.version).registry)
             }
             if let state = try snapshots.directory.readState() { store.restore(state) }
         } catch {

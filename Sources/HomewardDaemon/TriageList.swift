@@ -29,7 +29,8 @@ public struct TriageList {
             // A large ward takes its time to read; nothing else waits for it.
             database.deadline = .minutes(1)
             let stored = try TriageReader(database).read(site: chosen)
-            let outcome = RegistryBuilder(packs: loaded.packs).build(stored.entries, version: stored.version)
+            let outcome = RegistryBuilder(packs: loaded.packs, served: loaded.configuration.servedChannels)
+                .build(stored.entries, version: stored.version)
             if let chosen, outcome.registry.sites[chosen] == nil {
                 StandardError.write("no site \(chosen)\n")
                 return .badData

@@ -40,8 +40,16 @@ final class WatchedDeliveryQueue: DeliveryQueue, Sendable {
     }
 
     func record(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws {
+        try record(outcome, of: job) { try queue.record(outcome, of: job) }
+    }
+
+    func recordDead(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws {
+        try record(outcome, of: job) { try queue.recordDead(outcome, of: job) }
+    }
+
+    private func record(_ outcome: DeliveryOutcome, of job: DeliveryJob, in queue: () throws -> Void) throws {
         do {
-            try queue.record(outcome, of: job)
+            try queue()
         } catch {
             // The next attempt would be a row of a database that is away.
             if case .retry = outcome {

@@ -17,6 +17,8 @@ public struct TechnicalFinding: Sendable, Hashable {
         case spoolFull = "spool-full"
         /// Records of the spool were damaged and set aside.
         case spoolCorrupt = "spool-corrupt"
+        /// Nobody can be told by some channel, or some person by one.
+        case deadChannel = "channel-dead"
     }
 
     public var rule: Rule

@@ -9,6 +9,15 @@ struct ReceiptPublisher: ~Copyable {
         var payload: [UInt8]
         /// 0 while it waits to be handed to libmosquitto.
         var packet: Int32 = 0
+        /// Nil for a receipt, which nobody waits for.
+        var confirmation: Confirmation?
+    }
+
+    private struct Confirmation {
+        var key: String
+        var deadline: Int64
+        /// Nil once somebody was told.
+        var done: (@Sendable (PublicationOutcome) -> Void)?
     }
 
     private static let refusalReportInterval = Duration.seconds(60)
@@ -52,6 +61,49 @@ struct ReceiptPublisher: ~Copyable {
         return true
     }
 
+    /// Takes what other threads have handed in, as long as it leaves the half of its room to receipts.
+    mutating func takeSubmissions(from mailbox: PublicationMailbox, now: Int64) {
+        let room = connection.isOpen ? publications.count / 2 - count : 0
+        let (fresh, late) = mailbox.take(room, now: now)
+        for submission in late { submission.done(.unconfirmed) }
+        for submission in fresh { add(submission) }
+        guard let next = nextConfirmation, next <= now else { return }
+        for index in publications.indices {
+            guard let confirmation = publications[index]?.confirmation, confirmation.deadline <= now else { continue }
+            publications[index]?.confirmation?.done = nil
+            confirmation.done?(.unconfirmed)
+        }
+    }
+
+    private mutating func add(_ submission: Submission) {
+        let confirmation = Confirmation(key: submission.key, deadline: submission.deadline, done: submission.done)
+        if let index = publications.firstIndex(where: { $0?.confirmation?.key == submission.key }) {
+            let earlier = publications[index]?.confirmation?.done
+            publications[index]?.confirmation = confirmation
+            earlier?(.unconfirmed)
+            return
+        }
+        publications[(head + count) % publications.count] = Publication(
+            topic: submission.topic, payload: submission.payload, confirmation: confirmation)
+        count += 1
+    }
+
+    /// When somebody must be told that there was no answer.
+    var nextConfirmation: Int64? {
+        guard count > 0 else { return nil }
+        return publications.compactMap { publication in
+            publication?.confirmation.flatMap { $0.done == nil ? nil : $0.deadline }
+        }.min()
+    }
+
+    /// Tells everybody who waits still: the client ends.
+    mutating func giveUp() {
+        for index in publications.indices {
+            publications[index]?.confirmation?.done?(.unconfirmed)
+            publications[index]?.confirmation?.done = nil
+        }
+    }
+
     /// Connects when it is time, sends what the window allows, takes the PUBACKs that have come.
     mutating func serve(events: Int16, now: Int64) {
         do throws(MQTTError) {
@@ -86,7 +138,13 @@ struct ReceiptPublisher: ~Copyable {
         try connection.keepAlive(now: now)
         if events != 0 {
             // Bounded by the window: nothing but PUBACKs and pings comes here.
-            while try connection.read() {}
+            do throws(MQTTError) {
+                while try connection.read() {}
+            } catch {
+                // A refusal comes with the reset: unread, it would be provoked again for ever.
+                takeAcknowledgements()
+                throw error
+            }
             takeAcknowledgements()
             if Connection.isBroken(events) { throw MQTTError(.connectionLost) }
         }
@@ -105,6 +163,7 @@ struct ReceiptPublisher: ~Copyable {
             } catch  where error.reason == .invalidArgument || error.reason == .payloadTooLarge {
                 // No later attempt would fare better, and it must not keep the others waiting.
                 refused += 1
+                publications[index]?.confirmation?.done?(.refused(.unspecified))
                 remove(at: sent)
             }
         }
@@ -120,6 +179,8 @@ struct ReceiptPublisher: ~Copyable {
             }
             // Brokers confirm in order, so this is the first in nearly all cases.
             for offset in 0..<sent where publications[(head + offset) % publications.count]?.packet == packet {
+                publications[(head + offset) % publications.count]?.confirmation?.done?(
+                    code.isRefusal ? .refused(code) : .accepted)
                 remove(at: offset)
                 sent -= 1
                 break

@@ -9,6 +9,7 @@ public final class SubscriberControl: Sendable {
     /// Monotonic nanoseconds; 0: go on.
     private let stopBy = Atomic<Int64>(0)
     let descriptor: Int32
+    let publications = PublicationMailbox()
 
     /// Traps if the system has no descriptor left, as it does for lack of memory.
     public init() {

@@ -65,10 +65,19 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
     // MARK: The loop
 
     mutating func run() -> SubscriberOutcome {
-        defer { control.report(subscribed: false, publishing: false) }
+        let outcome = serve()
+        control.report(subscribed: false, publishing: false)
+        for submission in control.publications.close() { submission.done(.unconfirmed) }
+        publisher.giveUp()
+        return outcome
+    }
+
+    private mutating func serve() -> SubscriberOutcome {
         while true {
             let now = linux_monotonic_nanoseconds()
             if callbacks.inbox.hasFailed { return .stageFailed }
+            // First, so that one that waits still is found before its confirmation is taken.
+            publisher.takeSubmissions(from: control.publications, now: now)
             publisher.serve(events: poll[Watched.publisher], now: now)
             serveSubscriber(events: poll[Watched.subscriber], now: now)
             let isReleased = callbacks.inbox.releaseDurable { topic, payload in
@@ -249,6 +258,8 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         let isParked = callbacks.inbox.park()
         poll.wait(until: isParked && !hasWork ? wakeAt : 0, now: now)
         if poll[Watched.inbox] != 0 { callbacks.inbox.drainWake() }
+        // Whatever it announced, a stop or a publication, is looked at next.
+        if poll[Watched.stop] != 0 { linux_eventfd_drain(control.descriptor) }
     }
 
     /// Something to do that no descriptor announces.
@@ -273,7 +284,9 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
 
     /// The next time at which something is due that no descriptor announces.
     private var wakeAt: Int64? {
-        var times = [publisher.connection.wakeAt, stopDeadline]
+        var times = [
+            publisher.connection.wakeAt, stopDeadline, publisher.nextConfirmation, control.publications.nextDeadline,
+        ]
         switch phase {
         case .holding(let since), .flushing(let since):
             times.append(since.advanced(by: limits.hold))

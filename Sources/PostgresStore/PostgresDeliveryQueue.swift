@@ -36,7 +36,12 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
                     WHEN 'resolved' THEN 'resolved' ELSE CASE WHEN e.alert IS NULL THEN a.state ELSE 'open' END END,
                 a.late, a.raised_at, coalesce(e.summary, a.summary), a.escalation_level, a.worst, a.acknowledged_at,
                 a.worst_acknowledged, a.latest_taken_at, t.revision, t.step, t.channel, t.recipient, t.attempts,
-                CASE t.channel WHEN 'webhook' THEN c.fields ->> 'webhook' WHEN 'email' THEN c.fields ->> 'email'
+                CASE t.channel WHEN 'webhook' THEN c.fields ->> 'webhook'
+                    -- A site's fallback is told under the site's code.
+                    WHEN 'email' THEN CASE WHEN c.fields IS NULL THEN (
+                        SELECT fields -> 'fallback' ->> 'email' FROM homeward.registry_entry
+                        WHERE entity = 'site' AND code = t.recipient ORDER BY version DESC LIMIT 1)
+                        ELSE c.fields ->> 'email' END
                     WHEN 'sms' THEN c.fields ->> 'mobile' END,
                 t.delivery_key
             FROM taken t
@@ -50,24 +55,53 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
             """)
 
     // What was sent was sent, also by a worker whose lease had run out; anything else counts only for who holds it.
-    private static let sent = Statement(
-        name: "delivery_sent",
+    private static let recording = Statement(
+        name: "record_delivery",
         sql: """
-            UPDATE homeward.outbox SET state = 'sent', sent_at = $2::timestamptz, lease_until = NULL
-            WHERE delivery_key = $1::text AND state <> 'sent'
+            WITH recorded AS (
+                UPDATE homeward.outbox SET state = 'sent', sent_at = $5::timestamptz, lease_until = NULL
+                WHERE delivery_key = $1::text AND $3::text = 'sent' AND state <> 'sent'
+            ), repeated AS (
+                UPDATE homeward.outbox
+                SET state = CASE $3::text WHEN 'failed' THEN 'failed' ELSE state END,
+                    next_attempt_at = CASE $3::text WHEN 'retry' THEN $5::timestamptz ELSE next_attempt_at END,
+                    last_error = $4::text, lease_until = NULL
+                WHERE delivery_key = $1::text AND $3::text <> 'sent' AND attempts = $2::int4 AND state = 'pending'
+            )
+            INSERT INTO homeward.delivery_attempt (delivery_key, attempt, outcome, error, dead)
+            SELECT $1::text, $2::int4, $3::text, $4::text, $6::int4 = 1
+            WHERE EXISTS (SELECT FROM homeward.outbox WHERE delivery_key = $1::text)
+            ON CONFLICT DO NOTHING
             """)
-    private static let retry = Statement(
-        name: "delivery_retry",
+
+    // The step is over where nobody of it was reached or can be hoped for. Whoever was told at an earlier step is not
+    // waited for either, but then the chain goes round: it keeps its time. A timer that somebody holds is at work.
+    private static let movingOn = Statement(
+        name: "move_on",
         sql: """
-            UPDATE homeward.outbox SET next_attempt_at = $3::timestamptz, last_error = $4::text, lease_until = NULL
-            WHERE delivery_key = $1::text AND attempts = $2::int4 AND state = 'pending'
+            UPDATE homeward.timer t SET due_at = now()
+            FROM homeward.outbox o
+            WHERE o.delivery_key = $1::text AND t.kind = $2::text AND t.subject = o.alert::text
+                AND t.due_at > now() AND (t.lease_until IS NULL OR t.lease_until <= now())
+                AND NOT EXISTS (
+                    SELECT FROM homeward.outbox later
+                    WHERE later.alert = o.alert
+                        AND (later.revision > o.revision OR later.revision = o.revision AND later.step > o.step))
+                AND NOT EXISTS (
+                    SELECT FROM homeward.outbox earlier
+                    WHERE earlier.alert = o.alert AND earlier.revision = o.revision AND earlier.step < o.step
+                        AND earlier.channel = o.channel AND earlier.recipient = o.recipient)
+                AND NOT EXISTS (
+                    SELECT FROM homeward.outbox other
+                    WHERE other.alert = o.alert AND other.revision = o.revision AND other.step = o.step
+                        AND other.channel <> 'mqtt'
+                        AND (other.state = 'sent' OR other.state = 'pending' AND NOT EXISTS (
+                            SELECT FROM homeward.delivery_attempt a
+                            WHERE a.delivery_key = other.delivery_key AND a.dead)))
             """)
-    private static let failed = Statement(
-        name: "delivery_failed",
-        sql: """
-            UPDATE homeward.outbox SET state = 'failed', last_error = $3::text, lease_until = NULL
-            WHERE delivery_key = $1::text AND attempts = $2::int4 AND state = 'pending'
-            """)
+
+    /// Of the timers that tell the next step of a chain; their subject is the alert.
+    public static let escalationTimer = "escalation"
 
     /// Connects at the first call, not here. Throws only when the process has no descriptor left.
     public init(_ configuration: DatabaseConfiguration) throws {
@@ -118,22 +152,40 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
 
     public func record(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws {
         try connect()
+        try record(outcome, of: job, isDead: false)
+    }
+
+    public func recordDead(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws {
+        try connect()
+        try record(outcome, of: job, isDead: true)
+        // A display tells nobody in particular.
+        guard job.entry.channel != .mqtt else { return }
         var parameters = PostgresParameters()
         parameters.add(job.entry.key)
+        parameters.add(Self.escalationTimer)
+        _ = try connection.run(Self.movingOn, parameters, doing: "moving on from a dead channel")
+    }
+
+    private func record(_ outcome: DeliveryOutcome, of job: DeliveryJob, isDead: Bool) throws {
+        var parameters = PostgresParameters()
+        parameters.add(job.entry.key)
+        parameters.add(Int32(clamping: job.attempt))
         switch outcome {
         case .sent(let at):
+            parameters.add("sent")
+            parameters.addNull()
             parameters.add(at)
-            _ = try connection.run(Self.sent, parameters, doing: "recording a delivery")
         case .retry(let at, let error):
-            parameters.add(Int32(clamping: job.attempt))
+            parameters.add("retry")
+            parameters.add(Quarantining.storable(error))
             parameters.add(at)
-            parameters.add(Quarantining.storable(error))
-            _ = try connection.run(Self.retry, parameters, doing: "recording a delivery")
         case .failed(let error):
-            parameters.add(Int32(clamping: job.attempt))
+            parameters.add("failed")
             parameters.add(Quarantining.storable(error))
-            _ = try connection.run(Self.failed, parameters, doing: "recording a delivery")
+            parameters.addNull()
         }
+        parameters.add(Int32(isDead ? 1 : 0))
+        _ = try connection.run(Self.recording, parameters, doing: "recording a delivery")
     }
 
     /// Listens once connected; without a connection it is only `wake()` or the time that ends the wait. A

@@ -32,9 +32,6 @@ public struct CareManager: Hashable, Sendable {
         self.role = role
         self.away = away
     }
-
-    /// Whether there is any way to tell this person of an alert.
-    public var isReachable: Bool { webhook != nil || email != nil || mobile != nil }
 }
 
 /// Days on which a deputy stands in; both ends included.

@@ -12,10 +12,13 @@ public struct Registry: Sendable {
     public var patients: [Identifier: Patient]
     public var devices: [Identifier: Device]
     public var escalation: [EscalationPath]
+    /// Not of the registry's files: of the instance that holds it.
+    public var served: ServedChannels
 
     public init(
         version: Int64 = 0, sites: [Identifier: Site] = [:], careManagers: [Identifier: CareManager] = [:],
-        patients: [Identifier: Patient] = [:], devices: [Identifier: Device] = [:], escalation: [EscalationPath] = []
+        patients: [Identifier: Patient] = [:], devices: [Identifier: Device] = [:], escalation: [EscalationPath] = [],
+        served: ServedChannels = ServedChannels()
     ) {
         self.version = version
         self.sites = sites
@@ -23,6 +26,7 @@ public struct Registry: Sendable {
         self.patients = patients
         self.devices = devices
         self.escalation = escalation
+        self.served = served
     }
 
     /// The device of that code, if it is of that site.

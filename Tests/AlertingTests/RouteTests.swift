@@ -97,6 +97,46 @@ import Testing
         #expect(try told(registry([person("cm-01")])) == told(registry([person("cm-01")])))
     }
 
+    // MARK: - By which channels
+
+    private func channels(_ served: ServedChannels, of person: CareManager) throws -> [String] {
+        var registry = registry([person, self.person("lead", .teamLead)])
+        registry.served = served
+        let route = Route(registry: registry)
+        let change = try change()
+        let told = route.entries(for: change, at: monday).map { "\($0.channel) \($0.recipient)" }
+        // In an outage the same, and everybody after them.
+        let outage = route.outageEntries(for: change, at: monday).map { "\($0.channel) \($0.recipient)" }
+        #expect(Set(outage) == Set(told + ["webhook lead"]))
+        return told
+    }
+
+    @Test func `a person is told on every channel that can be served`() throws {
+        var worker = person("cm-01")
+        worker.email = "a@example.org"
+        worker.mobile = "+44 7700 900123"
+        #expect(try channels(ServedChannels(), of: worker) == ["webhook cm-01"])
+        #expect(try channels(ServedChannels(email: true), of: worker) == ["webhook cm-01", "email cm-01"])
+        worker.webhook = nil
+        #expect(try channels(ServedChannels(email: true, sms: true), of: worker) == ["email cm-01", "sms cm-01"])
+        #expect(try channels(ServedChannels(sms: true), of: worker) == ["sms cm-01"])
+        // An address that nothing serves reaches nobody: the next step is told.
+        #expect(try channels(ServedChannels(), of: worker) == ["webhook lead"])
+    }
+
+    @Test func `a ward's display shows its own site's clinical alerts, beside the people`() throws {
+        let south = try #require(Identifier("south"))
+        for displays in [ServedChannels.Displays.all, .of([north])] {
+            let told = try channels(ServedChannels(displays: displays), of: person("cm-01"))
+            #expect(told == ["webhook cm-01", "mqtt north"])
+        }
+        #expect(try channels(ServedChannels(displays: .of([south])), of: person("cm-01")) == ["webhook cm-01"])
+        var registry = registry([person("admin", .administrator)])
+        registry.served = ServedChannels(displays: .all)
+        let technical = try change(.device(Identifier("dev-1")!), .amber, .technical)
+        #expect(Route(registry: registry).entries(for: technical, at: monday).map(\.channel) == [.webhook])
+    }
+
     // MARK: - While PostgreSQL is away
 
     private func change(

@@ -12,6 +12,7 @@ import Testing
 /// A dispatcher at work on `queue` while `body` runs.
 func withDispatcher(
     _ queue: MemoryQueue, channel: WebhookChannel = WebhookChannel(publicURL: "http://127.0.0.1:8480"),
+    channels: DeliveryChannels? = nil, health: ChannelHealth = ChannelHealth(),
     limits: Backlog<DeliveryJob>.Limits = .init(),
     logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
     _ body: (PipelineInstruments, Dispatcher) async throws -> Void
@@ -21,7 +22,8 @@ func withDispatcher(
             reasons: [], alertClasses: ["clinical"], severities: ["red"],
             channels: Channel.allCases.map(\.rawValue)))
     let dispatcher = try Dispatcher(
-        queue: queue, webhook: channel, limits: limits, instruments: instruments, logger: logger, clock: wallClock)
+        queue: queue, channels: channels ?? DeliveryChannels(webhook: channel), health: health, limits: limits,
+        instruments: instruments, logger: logger, clock: wallClock)
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await dispatcher.run() }
         defer { dispatcher.stop() }
@@ -35,7 +37,7 @@ private let shortDeadline = WebhookChannel(
     publicURL: "http://127.0.0.1:8480", deadline: Interval(microseconds: 300_000))
 
 /// Waits until `condition` holds; fails after 20 s.
-private func eventually(_ condition: () -> Bool) async {
+func eventually(_ condition: () -> Bool) async {
     let end = ContinuousClock.now + .seconds(20)
     while !condition() {
         guard ContinuousClock.now < end else {
@@ -59,8 +61,8 @@ extension MemoryQueue {
 }
 
 extension DeliveryOutcome {
-    fileprivate var isSent: Bool { if case .sent = self { true } else { false } }
-    fileprivate var error: String? {
+    var isSent: Bool { if case .sent = self { true } else { false } }
+    var error: String? {
         switch self {
         case .sent: nil
         case .retry(_, let error), .failed(let error): error
@@ -208,7 +210,7 @@ extension DeliveryOutcome {
         try await withDispatcher(queue) { instruments, _ in
             #expect(
                 await queue.next(2).map(\.outcome) == [
-                    .failed(error: "recipient has no webhook"),
+                    .failed(error: "recipient has no address on this channel"),
                     .failed(error: "recipient's webhook is not an http or https address"),
                 ])
             #expect(instruments.deliveries["webhook", "failed"].value == 2)
@@ -350,7 +352,8 @@ extension DeliveryOutcome {
     @Test func runsOnce() async throws {
         let instruments = PipelineInstruments(.init(reasons: [], alertClasses: [], severities: [], channels: []))
         let dispatcher = try Dispatcher(
-            queue: MemoryQueue([]), webhook: WebhookChannel(publicURL: "http://p"), instruments: instruments,
+            queue: MemoryQueue([]), channels: DeliveryChannels(webhook: WebhookChannel(publicURL: "http://p")),
+            health: ChannelHealth(), instruments: instruments,
             logger: Logger(label: "test"))
         dispatcher.stop()
         try await dispatcher.run()

@@ -54,6 +54,8 @@ final class MemoryQueue: DeliveryQueue, Sendable {
 
     var failuresLeft: Int { state.withLock { $0.failingClaims + $0.failingRecords } }
 
+    func isLeased(_ count: Int) -> Bool { state.withLock { $0.leased.count == count } }
+
     var isNothingLeased: Bool { state.withLock { $0.leased.isEmpty } }
 
     /// Everything leased is due again, as when leases run out.

@@ -8,7 +8,7 @@ import Testing
 @testable import Delivery
 
 /// Two private authorities and a server's certificate for 127.0.0.1 by the first, in a directory of its own.
-private final class Authorities {
+final class Authorities {
     let directory: URL
 
     init() throws {
@@ -43,7 +43,7 @@ private final class Authorities {
 }
 
 /// `openssl s_server`, which hands us what comes and sends what we say.
-private final class SecureServer {
+final class SecureServer {
     let port: UInt16
     private let process = Process()
     private let stdin = Pipe()

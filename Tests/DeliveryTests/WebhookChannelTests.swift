@@ -82,12 +82,12 @@ private func value(_ name: String, of request: HTTPRequest) -> String? {
         ("h/hook", "recipient's webhook is not an http or https address"),
         ("http://", "recipient's webhook is not an http or https address"),
         ("http://h:99999/", "recipient's webhook is not an http or https address"),
-        ("", "recipient has no webhook"), (nil, "recipient has no webhook"),
+        ("", "recipient has no address on this channel"), (nil, "recipient has no address on this channel"),
     ])
     func badAddressesAreRefused(address: String?, reason: String) throws {
         let channel = WebhookChannel(publicURL: "http://p")
         let job = try makeJob(to: address)
-        let refusal = #expect(throws: WebhookChannel.Refusal.self) { try channel.request(for: job, at: now) }
+        let refusal = #expect(throws: DeliveryRefusal.self) { try channel.request(for: job, at: now) }
         #expect(refusal?.rawValue == reason)
     }
 
@@ -103,13 +103,13 @@ private func value(_ name: String, of request: HTTPRequest) -> String? {
         var job = try makeJob(to: "http://h/")
         job.entry.key = "a\r\nb"
         let channel = WebhookChannel(publicURL: "http://p")
-        #expect(throws: WebhookChannel.Refusal.badKey) { try channel.request(for: job, at: now) }
+        #expect(throws: DeliveryRefusal.badKey) { try channel.request(for: job, at: now) }
     }
 
     @Test func otherChannelsAreRefused() throws {
         let job = try makeJob(to: "a@b", channel: .email)
-        let channel = WebhookChannel(publicURL: "http://p")
-        #expect(throws: WebhookChannel.Refusal.otherChannel) { try channel.request(for: job, at: now) }
+        let channels = DeliveryChannels(webhook: WebhookChannel(publicURL: "http://p"))
+        #expect(throws: DeliveryRefusal.otherChannel) { try channels.message(for: job, at: now) }
     }
 
     @Test(
@@ -122,8 +122,8 @@ private func value(_ name: String, of request: HTTPRequest) -> String? {
         ] as [(HTTPResult, String?)])
     func outcomes(result: HTTPResult, error: String?) throws {
         var generator = SeededGenerator(state: 1)
-        let outcome = try WebhookChannel(publicURL: "http://p")
-            .outcome(of: result, for: makeJob(to: "http://h/"), at: now, using: &generator)
+        let outcome = try DeliveryChannels(webhook: WebhookChannel(publicURL: "http://p"))
+            .outcome(of: .http(result), for: makeJob(to: "http://h/"), at: now, using: &generator)
         switch outcome {
         case .sent(let at):
             #expect(error == nil)
@@ -138,9 +138,9 @@ private func value(_ name: String, of request: HTTPRequest) -> String? {
     @Test(arguments: [(429, 20), (503, 20), (500, 0)])
     func retryAfterCountsWhereItMeansSomething(status: Int, atLeast: Int64) throws {
         var generator = SeededGenerator(state: 1)
-        let outcome = try WebhookChannel(publicURL: "http://p")
+        let outcome = try DeliveryChannels(webhook: WebhookChannel(publicURL: "http://p"))
             .outcome(
-                of: .answered(status: status, retryAfter: 20), for: makeJob(to: "http://h/"), at: now,
+                of: .http(.answered(status: status, retryAfter: 20)), for: makeJob(to: "http://h/"), at: now,
                 using: &generator)
         guard case .retry(let at, _) = outcome else {
             Issue.record("not a retry")

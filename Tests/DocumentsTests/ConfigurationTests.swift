@@ -1,4 +1,5 @@
 import Clinical
+import Formats
 import Foundation
 import Registry
 import Testing
@@ -170,6 +171,33 @@ import Testing
                 + "h.yaml:1: delivery.smtp.tls: expected one of none, starttls, implicit, found \"ssl\""
         ),
         (
+            "delivery: { sms: { url: \"https://g/\", body: '{\"to\":{to},\"text\":\"{text}\"}' } }",
+            "h.yaml:1: delivery.sms.body: is no JSON once {to} and {text} are filled in: they stand between quotes"
+        ),
+        (
+            "delivery: { sms: { url: \"http://g.example.org/\", body: \"to={to}&text={text}\" } }",
+            "h.yaml:1: delivery.sms.url: is plain text to another machine: numbers and alerts would cross the network "
+                + "readably; https, unless broker.insecure is true"
+        ),
+        (
+            "delivery:\n  smtp:\n    from: h@example.org\n    host: mail.example.org",
+            "h.yaml:4: delivery.smtp.host: mail.example.org is not this machine: say tls: starttls or implicit; "
+                + "plain text is refused unless broker.insecure is true"
+        ),
+        (
+            "delivery: { smtp: { host: 127.0.0.1, from: h@example.org, username: h } }",
+            "h.yaml:1: delivery.smtp.username: wants password_file beside it"
+        ),
+        (
+            "delivery: { smtp: { host: 127.0.0.1, from: h@example.org, ca_file: /etc/passwd } }",
+            "h.yaml:1: delivery.smtp.ca_file: is of no use without tls"
+        ),
+        (
+            "delivery: { templates: templates }",
+            "h.yaml:1: delivery.templates: there is no directory /nowhere/templates"
+        ),
+        ("delivery: { mqtt: { sites: [a, a] } }", "h.yaml:1: delivery.mqtt.sites: names a site twice"),
+        (
             "log: { level: loud }",
             "h.yaml:1: log.level: expected one of trace, debug, info, notice, warning, error, "
                 + "critical, found \"loud\""
@@ -322,6 +350,35 @@ import Testing
         dump(configuration.delivery.webhook, to: &told)
         #expect(told.contains("broker homeward@h.example.org:1883 with TLS"))
         #expect(!told.contains("geheim") && !told.contains("103, 101, 104"))
+    }
+
+    @Test func templatesOfOnesOwnAreReadAndCheckedAtTheirLine() throws {
+        let directory = try TemporaryDirectory()
+        let yaml = Self.minimal + "delivery: { templates: words }\n"
+        let path = directory.path + "/h.yaml"
+        try directory.write("words/sms.txt", "# by hand\n{severity}: {title} {url}\n")
+        let own = try load(yaml, path: path).delivery.templates
+        #expect(own.sms.filled { "<\($0)>" } == "<severity>: <title> <url>")
+        // What is not there is the built-in one.
+        #expect(own.emailBody == MessageTemplates.builtIn().emailBody)
+        try directory.write("words/email.txt", "# r\nSubject: {severity}\n\nline\n{name}\n")
+        try directory.write("words/sms.txt", "one\ntwo\n")
+        let found = problems(yaml, path: path)
+        #expect(found.count == 2)
+        #expect(found.first?.contains("/words/email.txt:5: there is no place {name}: known are class, late") == true)
+        #expect(found.last?.hasSuffix("/words/sms.txt:1: expected one line") == true)
+    }
+
+    @Test func whatCanBeServed() throws {
+        #expect(try load(Self.minimal).servedChannels == ServedChannels())
+        let all = try load(
+            Self.minimal
+                + "delivery: { smtp: { host: 127.0.0.1, from: h@example.org }, mqtt: { sites: [north] }, "
+                + "sms: { url: \"http://127.0.0.1/\", body: \"{to} {text}\" } }\n"
+        ).servedChannels
+        #expect(all.email && all.sms)
+        #expect(try all.hasDisplay(#require(Identifier("north"))) && !all.hasDisplay(#require(Identifier("south"))))
+        #expect(try load(Self.minimal + "delivery: { mqtt: {} }\n").servedChannels.displays == .all)
     }
 
     @Test func badSecretsAreToldAtTheirLine() throws {

@@ -24,8 +24,10 @@ let testPacks = PackLibrary([
     ProtocolPack(code: "heart-failure", title: "Heart failure", contentHash: "", bands: []),
 ])
 
-func build(_ yaml: String) throws -> RegistryBuilder.Outcome {
-    RegistryBuilder(packs: testPacks).build(try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml"))
+func build(
+    _ yaml: String, served: ServedChannels = ServedChannels(email: true, sms: true)
+) throws -> RegistryBuilder.Outcome {
+    RegistryBuilder(packs: testPacks, served: served).build(try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml"))
 }
 
 /// Entries that the database has already, so that the wrong one stands alone in its file.

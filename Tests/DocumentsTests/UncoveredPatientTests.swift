@@ -1,4 +1,5 @@
 import Clinical
+import Registry
 import Testing
 
 @testable import Documents
@@ -39,5 +40,25 @@ import Testing
         #expect(outcome.problems == [])
         #expect(outcome.uncovered.map(\.patient.description) == (isUncovered ? ["Q"] : []))
         #expect(outcome.uncovered.allSatisfy { $0.problem.file == "r.yaml" && $0.problem.line != nil })
+    }
+
+    /// An address is of use only where the configuration has what serves it.
+    @Test(arguments: [
+        ("email: a@b.org", ServedChannels(), true), ("email: a@b.org", ServedChannels(email: true), false),
+        ("email: a@b.org", ServedChannels(sms: true), true),
+        ("mobile: \"+447700900123\"", ServedChannels(email: true), true),
+        ("mobile: \"+447700900123\"", ServedChannels(sms: true), false),
+        ("webhook: \"http://h/\"", ServedChannels(), false),
+    ])
+    func aChannelThatIsNotSetUpReachesNobody(field: String, served: ServedChannels, isUncovered: Bool) throws {
+        let outcome = try build(
+            """
+            sites: [ { code: a, name: A } ]
+            care_managers: [ { code: c, site: a, \(field) } ]
+            patients: [ { code: Q, site: a, key_worker: c } ]
+            """, served: served)
+        #expect(outcome.problems == [])
+        #expect(outcome.uncovered.count == (isUncovered ? 1 : 0))
+        if isUncovered { #expect(outcome.uncovered.first?.problem.message.contains("not set up)") == true) }
     }
 }

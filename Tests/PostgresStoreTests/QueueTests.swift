@@ -71,6 +71,103 @@ extension PostgresStoreSuite {
             #expect(again.map(\.attempt) == [2])
         }
 
+        @Test func eachAttemptIsARowThatNobodyChanges() throws {
+            let database = try database()
+            let queue = try PostgresDeliveryQueue(database.configuration)
+            _ = try raise(1, .red, in: database)
+            let first = try #require(try queue.claim(limit: 1, lease: .seconds(60)).first)
+            try queue.record(.retry(at: longAgo, error: "500"), of: first)
+            // Recorded again, since the answer to the first call was lost.
+            try queue.record(.retry(at: longAgo, error: "500"), of: first)
+            let second = try #require(try queue.claim(limit: 1, lease: .seconds(60)).first)
+            try queue.recordDead(.retry(at: longAgo, error: "Timeout"), of: second)
+            let third = try #require(try queue.claim(limit: 1, lease: .seconds(60)).first)
+            try queue.record(.sent(at: longAgo), of: third)
+            #expect(
+                try database.query(
+                    "SELECT attempt, outcome, dead, error FROM homeward.delivery_attempt ORDER BY attempt") == [
+                        ["1", "retry", "f", "500"], ["2", "retry", "t", "Timeout"], ["3", "sent", "f", nil],
+                    ])
+            #expect(throws: (any Error).self) { try database.query("UPDATE homeward.delivery_attempt SET error = 'x'") }
+            #expect(throws: (any Error).self) { try database.query("DELETE FROM homeward.delivery_attempt") }
+        }
+
+        /// One alert that two people of step 0 are told of, one of them by two channels, and the next step in an hour.
+        private func chain(in database: TestDatabase) throws -> PostgresDeliveryQueue {
+            let alert = episode(1, severity: .red)
+            var batch = CommitBatch()
+            batch.episodes = [EpisodeChange(episode: alert, isNew: true, events: [event(alert)])]
+            batch.outbox = [(Channel.webhook, "cm-01"), (.email, "cm-01"), (.webhook, "cm-02"), (.mqtt, "north")].map {
+                OutboxEntry(
+                    alert: alert.id, revision: alert.revision, step: 0, channel: $0.0, recipient: code($0.1))
+            }
+            _ = try database.store().store([], batch)
+            try database.query(
+                """
+                INSERT INTO homeward.timer (kind, subject, due_at) VALUES
+                    ('escalation', '\(alert.id)', now() + interval '1 hour'),
+                    ('other', '\(alert.id)', now() + interval '1 hour')
+                """)
+            return try PostgresDeliveryQueue(database.configuration)
+        }
+
+        private func due(_ database: TestDatabase) throws -> [[String?]] {
+            try database.query("SELECT kind FROM homeward.timer WHERE due_at <= now() ORDER BY kind")
+        }
+
+        @Test func whereNobodyOfAStepCanBeReachedTheNextIsToldAtOnce() throws {
+            let database = try database()
+            let queue = try chain(in: database)
+            let jobs = try queue.claim(limit: 9, lease: .seconds(60))
+            #expect(jobs.count == 4)
+            let people = jobs.filter { $0.entry.channel != .mqtt }
+            try queue.record(.sent(at: longAgo), of: #require(jobs.first { $0.entry.channel == .mqtt }))
+            try queue.recordDead(.failed(error: "550"), of: people[0])
+            try queue.recordDead(.retry(at: longAgo, error: "Timeout"), of: people[1])
+            // Somebody may yet be reached.
+            try queue.record(.retry(at: longAgo, error: "500"), of: people[2])
+            #expect(try due(database).isEmpty)
+            let again = try queue.claim(limit: 9, lease: .seconds(60)).filter { $0.entry.key == people[2].entry.key }
+            try queue.recordDead(.retry(at: longAgo, error: "500"), of: #require(again.first))
+            #expect(try due(database) == [["escalation"]])
+        }
+
+        @Test func whoeverWasReachedHasHisTime() throws {
+            let database = try database()
+            let queue = try chain(in: database)
+            let people = try queue.claim(limit: 9, lease: .seconds(60)).filter { $0.entry.channel != .mqtt }
+            try queue.record(.sent(at: longAgo), of: people[0])
+            for job in people.dropFirst() { try queue.recordDead(.failed(error: "550"), of: job) }
+            #expect(try due(database).isEmpty)
+        }
+
+        @Test func aChainThatGoesRoundKeepsItsTime() throws {
+            let database = try database()
+            let queue = try chain(in: database)
+            try database.query(
+                """
+                INSERT INTO homeward.outbox (delivery_key, alert, revision, step, channel, recipient, urgent)
+                SELECT 'round-' || delivery_key, alert, revision, 2, channel, recipient, true FROM homeward.outbox
+                WHERE channel <> 'mqtt'
+                """)
+            for job in try queue.claim(limit: 9, lease: .seconds(60)) {
+                try queue.recordDead(.failed(error: "550"), of: job)
+            }
+            #expect(try due(database).isEmpty)
+        }
+
+        @Test func theFallbackOfASiteHasItsAddress() throws {
+            let database = try database()
+            try database.query(
+                """
+                INSERT INTO homeward.registry_entry (entity, code, version, fields, source, actor)
+                VALUES ('site', 'south', 1, '{"name": "S", "fallback": {"email": "duty@example.org"}}', 'enrol', 'root')
+                """)
+            _ = try raise(1, .red, to: "south", channel: .email, in: database)
+            let jobs = try PostgresDeliveryQueue(database.configuration).claim(limit: 1, lease: .seconds(9))
+            #expect(jobs.map(\.address) == ["duty@example.org"])
+        }
+
         @Test func aLeaseThatRanOutIsClaimedAgainAndTheOldHolderIsTooLate() throws {
             let database = try database()
             let queue = try PostgresDeliveryQueue(database.configuration)

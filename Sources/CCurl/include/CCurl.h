@@ -39,4 +39,29 @@ extern const size_t ccurl_body_limit;
 /// the machine, whatever name led there.
 CURLcode ccurl_refuse_link_local(CURL *easy);
 
+/// A message on its way to a mail server; the bytes must outlive the transfer.
+struct ccurl_message {
+    const char *bytes;
+    size_t count;
+    size_t offset;
+};
+
+/// What a mail server said last, and to what.
+struct ccurl_reply {
+    /// The command that was sent before it, such as `RCPT`; `body` after the message itself; empty at the greeting.
+    char command[8];
+    /// The last line of it, without its end; empty while none has come.
+    char text[256];
+    /// QUIT was sent: what comes then is no answer to the message.
+    bool over;
+};
+
+/// Both must stay where they are until the transfer has ended.
+CURLcode ccurl_send_message(CURL *easy, struct ccurl_message *message);
+CURLcode ccurl_keep_reply(CURL *easy, struct ccurl_reply *reply);
+
+/// After a mail transfer: says nothing more will be read, so that closing the connection, which says QUIT and waits for
+/// the answer with no regard to any deadline, doesn't wait for a server that gives none.
+void ccurl_stop_reading(CURL *easy);
+
 #endif
