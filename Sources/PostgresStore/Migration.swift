@@ -15,6 +15,6 @@ struct Migration: Sendable {
         Migration(version: 6, name: "m0006_outages.sql", sql: PackageResources.m0006_outages_sql),
         Migration(version: 7, name: "m0007_triage.sql", sql: PackageResources.m0007_triage_sql),
         Migration(version: 8, name: "m0008_corrections.sql", sql: PackageResources.m0008_corrections_sql),
-        Migration(version: 10, name: "m0010_attempts.sql", sql: PackageResources.m0010_attempts_sql),
+        Migration(version: 9, name: "m0009_attempts.sql", sql: PackageResources.m0009_attempts_sql),
     ]
 }
