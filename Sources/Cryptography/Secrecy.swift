@@ -28,4 +28,4 @@ public func randomBytes(_ count: Int) -> [UInt8] {
 }
 
 // 0 the first time, 1 after that; -1 when it failed. A global is made once, whichever thread comes first.
-private let sodiumIsReady = sodium_init() >= 0
+let sodiumIsReady = sodium_init() >= 0
