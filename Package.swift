@@ -104,7 +104,7 @@ let package = Package(
         .target(
             name: "WebApp",
             dependencies: [
-                "Formats", "Instruments",
+                "Alerting", "Clinical", "Cryptography", "Formats", "Instruments", "Registry",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -114,6 +114,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            resources: [.embedInCode("assets")],
             swiftSettings: settings),
         .target(
             name: "Simulation",
@@ -177,7 +178,9 @@ let package = Package(
         .testTarget(
             name: "PostgresStoreTests",
             dependencies: [
-                "PostgresStore", "Outage", "Ingestion", "TestSupport", "Alerting", "Clinical", "Registry", "Documents",
+                "PostgresStore", "Cryptography", "Outage", "Ingestion", "TestSupport", "Alerting", "Clinical",
+                "Registry",
+                "Documents",
             ],
             swiftSettings: settings),
         .testTarget(
@@ -198,7 +201,7 @@ let package = Package(
         .testTarget(
             name: "WebAppTests",
             dependencies: [
-                "WebApp", "Instruments",
+                "WebApp", "Instruments", "Alerting", "Clinical", "Formats", "Registry",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

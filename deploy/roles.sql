@@ -3,8 +3,8 @@
 --
 --     psql -d homeward -f deploy/roles.sql
 --
--- Then: `migrate` connects as homeward_owner, `serve` and `enrol` as homeward_ingest, the care managers' page as
--- homeward_web, other programs as members of homeward_read. Passwords or certificates are set apart (\password), never
+-- Then: `migrate` connects as homeward_owner, `serve`, `enrol` and `user` as homeward_ingest, other programs as members of
+-- homeward_read. Nobody connects as homeward_web: `serve` takes it on for each request to the care managers' page. Passwords or certificates are set apart (\password), never
 -- here. One role that owns the database is enough for a small installation; then this script is not needed.
 \set ON_ERROR_STOP on
 BEGIN;
@@ -12,7 +12,7 @@ SELECT format('CREATE ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS %s
 FROM (VALUES
     ('homeward_owner', 'LOGIN CONNECTION LIMIT 4'),
     ('homeward_ingest', 'LOGIN CONNECTION LIMIT 32'),
-    ('homeward_web', 'LOGIN CONNECTION LIMIT 64'),
+    ('homeward_web', 'NOLOGIN'),
     ('homeward_read', 'NOLOGIN')
 ) AS wanted (name, attributes)
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
@@ -22,13 +22,11 @@ ALTER ROLE homeward_ingest BYPASSRLS;
 ALTER ROLE homeward_ingest SET statement_timeout = '4s';
 ALTER ROLE homeward_ingest SET lock_timeout = '2s';
 ALTER ROLE homeward_ingest SET idle_in_transaction_session_timeout = '10s';
-ALTER ROLE homeward_web SET statement_timeout = '4s';
-ALTER ROLE homeward_web SET lock_timeout = '2s';
-ALTER ROLE homeward_web SET idle_in_transaction_session_timeout = '10s';
+GRANT homeward_web TO homeward_ingest;
 ALTER ROLE homeward_read SET statement_timeout = '60s';
 SELECT format('ALTER DATABASE %I OWNER TO homeward_owner', current_database()) \gexec
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()) \gexec
-SELECT format('GRANT CONNECT ON DATABASE %I TO homeward_ingest, homeward_web, homeward_read', current_database())
+SELECT format('GRANT CONNECT ON DATABASE %I TO homeward_ingest, homeward_read', current_database())
 \gexec
 -- A schema that another role migrated before becomes the owner's, partitions and all.
 SELECT format('ALTER %s homeward.%I OWNER TO homeward_owner',
@@ -39,7 +37,8 @@ SELECT format('ALTER FUNCTION %s OWNER TO homeward_owner', p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = to_regnamespace('homeward') AND p.proname IN
     ('make_partitions', 'refuse_change', 'flag_names', 'grant_rights',
-    'grant_rights_before_corrections', 'grant_rights_before_attempts') \gexec
+    'grant_rights_before_corrections', 'grant_rights_before_attempts', 'grant_rights_before_web',
+    'web_viewer', 'make_policies', 'tell_page') \gexec
 SELECT 'ALTER SCHEMA homeward OWNER TO homeward_owner' WHERE to_regnamespace('homeward') IS NOT NULL \gexec
 SELECT 'SELECT homeward.grant_rights()' WHERE to_regprocedure('homeward.grant_rights()') IS NOT NULL \gexec
 COMMIT;

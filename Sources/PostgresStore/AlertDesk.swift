@@ -1,5 +1,6 @@
 public import Alerting
 public import Clinical
+internal import Cryptography
 internal import Documents
 internal import Formats
 public import Ingestion
@@ -19,6 +20,8 @@ public final class AlertDesk {
             FROM homeward.alert WHERE id = $1::uuid
             FOR UPDATE
             """)
+    private static let visible = Statement(
+        name: "visible_alert", sql: "SELECT 1 FROM homeward.alert WHERE id = $1::uuid FOR UPDATE")
     private static let spoke = Statement(
         name: "alert_spoke",
         sql: """
@@ -38,13 +41,20 @@ public final class AlertDesk {
 
     /// Does it, and returns the alert as it is afterwards; nil when there is no such alert. Committed when it returns.
     ///
-    /// - Parameter seen: the last event that the person saw.
+    /// - Parameters:
+    ///   - seen: the last event that the person saw.
+    ///   - session: of the page: an alert that it may not act on is not there.
     public func act(
-        _ action: AlertAction, on alert: AlertID, by actor: AlertActor, note: String?, seen: Int32?, at instant: Instant
+        _ action: AlertAction, on alert: AlertID, by actor: AlertActor, note: String?, seen: Int32?,
+        within session: SessionToken? = nil, at instant: Instant
     ) throws(StoreFailure) -> Result<Episode, AlertActionRefusal>? {
         try connection.startCheckedCall()
         do {
             _ = try connection.query("BEGIN; SET LOCAL synchronous_commit = on", doing: "acting on an alert")
+            if let session, try !mayAct(on: alert, within: session) {
+                _ = try connection.query("ROLLBACK", doing: "acting on an alert")
+                return nil
+            }
             let result = try change(action, alert, actor, note, seen, instant)
             _ = try connection.query("COMMIT", doing: "acting on an alert")
             return result
@@ -53,6 +63,18 @@ public final class AlertDesk {
             connection.close()
             throw error
         }
+    }
+
+    /// Locks the alert as the page would: row-level security says whether it is there and the session may act on it.
+    private func mayAct(on alert: AlertID, within session: SessionToken) throws(StoreFailure) -> Bool {
+        var parameters = PostgresParameters()
+        parameters.add(hexadecimal(sha256(session.bytes)))
+        try WebReader.enter(parameters, &connection)
+        parameters = PostgresParameters()
+        parameters.add((alert.high, alert.low))
+        let found = try connection.run(Self.visible, parameters, doing: "acting on an alert").rowCount == 1
+        _ = try connection.run(WebReader.leave, PostgresParameters(), doing: "acting on an alert")
+        return found
     }
 
     /// What the registry says of a care manager; nil where it knows none of that code.

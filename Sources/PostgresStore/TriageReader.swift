@@ -15,6 +15,8 @@ public struct StoredTriage: Sendable {
 public final class TriageReader {
     private var connection: PostgresConnection
 
+    private static let version = Statement(
+        name: "triage_version", sql: "SELECT version FROM homeward.registry_version")
     private static let clock = Statement(name: "triage_clock", sql: "SELECT now()")
 
     // For each patient and kind one look into the index, whatever there is.
@@ -65,10 +67,12 @@ public final class TriageReader {
         connection = PostgresConnection(configuration.named("triage"))
     }
 
-    /// - Parameter site: nil: all of them. The registry is read whole.
-    public func read(site: Identifier? = nil) throws(StoreFailure) -> StoredTriage {
+    /// - Parameters:
+    ///   - site: nil: all of them. The registry is read whole.
+    ///   - known: the version of a registry that the caller has: while it is the current one, no entries are read.
+    public func read(site: Identifier? = nil, known: Int64? = nil) throws(StoreFailure) -> StoredTriage {
         do {
-            let stored = try readSnapshot(site)
+            let stored = try readSnapshot(site, known)
             _ = try connection.query("ROLLBACK", doing: "reading triage states")
             return stored
         } catch {
@@ -77,20 +81,44 @@ public final class TriageReader {
         }
     }
 
-    private func readSnapshot(_ site: Identifier?) throws(StoreFailure) -> StoredTriage {
+    /// The open alerts of now in place of those of `snapshot`, and the time: for between two calls of `read`. Returns the
+    /// registry's version.
+    public func readAlerts(_ snapshot: inout TriageSnapshot) throws(StoreFailure) -> Int64 {
+        do {
+            try connection.startCheckedCall()
+            var fresh = TriageSnapshot(at: try readClock())
+            try readAlerts(nil, &fresh)
+            snapshot.alerts = fresh.alerts
+            snapshot.at = fresh.at
+            let version = try connection.run(
+                Self.version, PostgresParameters(), doing: "reading the registry's version")
+            return version.int64(0, 0) ?? -1
+        } catch {
+            connection.close()
+            throw error
+        }
+    }
+
+    private func readClock() throws(StoreFailure) -> Instant {
+        let clock = try connection.run(Self.clock, PostgresParameters(), doing: "reading the clock")
+        guard let now = clock.instant(0, 0) else {
+            throw StoreFailure(kind: .misconfigured, message: "reading the clock: the server does not tell its time")
+        }
+        return now
+    }
+
+    private func readSnapshot(_ site: Identifier?, _ known: Int64?) throws(StoreFailure) -> StoredTriage {
         try connection.startCheckedCall()
         _ = try connection.query(
             """
             BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
             SET LOCAL statement_timeout = '60s'
             """, doing: "reading triage states")
-        let (entries, version) = try RegistryReading.entries(&connection)
+        let current = try connection.run(Self.version, PostgresParameters(), doing: "reading the registry's version")
+        let isKnown = known != nil && current.int64(0, 0) == known
+        let (entries, version) = isKnown ? ([], known ?? 0) : try RegistryReading.entries(&connection)
         connection.startCall()
-        let clock = try connection.run(Self.clock, PostgresParameters(), doing: "reading the clock")
-        guard let now = clock.instant(0, 0) else {
-            throw StoreFailure(kind: .misconfigured, message: "reading the clock: the server does not tell its time")
-        }
-        var snapshot = TriageSnapshot(at: now)
+        var snapshot = TriageSnapshot(at: try readClock())
         var chosen = PostgresParameters()
         chosen.add(optional: site?.description)
         let latest = try connection.run(Self.latest, chosen, doing: "reading latest readings")

@@ -91,13 +91,14 @@ extension PostgresStoreSuite {
                     "INSERT INTO homeward.report_key VALUES (gen_random_uuid(), now(), 1, 'x')",
                     "DELETE FROM homeward.reading", "UPDATE homeward.outbox SET state = 'failed'",
                     "UPDATE homeward.reading_correction SET reason = ''", "DELETE FROM homeward.reading_correction",
-                ], as: "homeward_web", in: database)
+                    "SELECT password_hash FROM homeward.web_account", "SELECT * FROM homeward.web_session",
+                ].map { "SET ROLE homeward_web; \($0)" }, as: "homeward_ingest", in: database)
             let correction = """
                 INSERT INTO homeward.reading_correction (device, report_id, place, patient, taken_at, received_at,
                     corrected_by, actor, reason)
                 SELECT 1, 'd41f-000123', 0, 1, now(), now(), 'cm-01', 'root', 'the cuff was loose'
                 """
-            try database.query(correction, user: "homeward_web")
+            try database.query(correction, user: "homeward_ingest")
             try expectRefused([correction], as: reader, in: database)
             #expect(
                 try database.query("SELECT status FROM homeward.v_reading ORDER BY kind", user: reader)

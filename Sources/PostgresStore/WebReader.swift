@@ -1,0 +1,422 @@
+public import Alerting
+public import Clinical
+internal import Cryptography
+public import Ingestion
+internal import Registry
+
+/// What the care managers' page reads, each call one transaction in the role of the page and in the name of a session: row-
+/// level security leaves only what that session's care manager may see. One thread.
+public final class WebReader {
+    private var connection: PostgresConnection
+
+    public init(_ configuration: DatabaseConfiguration) {
+        connection = PostgresConnection(configuration.named("web"))
+    }
+
+    // MARK: Sessions
+
+    // Written at most once a minute.
+    private static let touch = Statement(
+        name: "web_touch",
+        sql: """
+            UPDATE homeward.web_session SET idle_until = now() + $2::int8 * interval '1 microsecond'
+            WHERE token_hash = $1::bytea AND ended_at IS NULL AND expires_at > now() AND idle_until > now()
+                AND idle_until < now() + $2::int8 * interval '1 microsecond' - interval '1 minute'
+            """)
+    private static let end = Statement(
+        name: "web_end",
+        sql: """
+            WITH this AS (
+                SELECT care_manager FROM homeward.web_session WHERE token_hash = $1::bytea AND ended_at IS NULL
+            )
+            UPDATE homeward.web_session SET ended_at = now()
+            WHERE ended_at IS NULL AND care_manager IN (SELECT care_manager FROM this)
+                AND ($2::int4 = 1 OR token_hash = $1::bytea)
+            """)
+    static let enter = Statement(
+        name: "web_enter",
+        sql: "SELECT set_config('homeward.session', $1::text, true), set_config('role', 'homeward_web', true)")
+    static let leave = Statement(name: "web_leave", sql: "SELECT set_config('role', 'none', true)")
+    private static let viewer = Statement(
+        name: "web_viewer",
+        sql: """
+            SELECT v.care_manager, v.role, v.site, coalesce(e.fields ->> 'name', v.site),
+                coalesce(e.fields ->> 'timezone', 'Europe/London')
+            FROM homeward.web_viewer() v
+            LEFT JOIN LATERAL (
+                SELECT fields FROM homeward.registry_entry WHERE entity = 'site' AND code = v.site
+                ORDER BY version DESC LIMIT 1
+            ) e ON true
+            """)
+    private static let audit = Statement(
+        name: "web_audit",
+        sql: """
+            INSERT INTO homeward.read_audit (care_manager, site, patient, what)
+            VALUES ($1::text, $2::text, $3::text, $4::text)
+            """)
+
+    /// Who is signed in with that session; nil when it has ended.
+    public func viewer(_ session: SessionToken, isActivity: Bool) throws(StoreFailure) -> Viewer? {
+        try within(session, isActivity: isActivity) { viewer, _ throws(StoreFailure) in viewer }
+    }
+
+    public func end(_ session: SessionToken, everywhere: Bool) throws(StoreFailure) {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add(sha256(session.bytes))
+        parameters.add(Int32(everywhere ? 1 : 0))
+        _ = try connection.run(Self.end, parameters, doing: "signing out")
+    }
+
+    /// Nil when the session has ended.
+    private func within<Value>(
+        _ session: SessionToken, isActivity: Bool,
+        _ body: (Viewer, WebReader) throws(StoreFailure) -> Value
+    ) throws(StoreFailure) -> Value? {
+        try connection.startCheckedCall()
+        do throws(StoreFailure) {
+            let hash = sha256(session.bytes)
+            var parameters = PostgresParameters()
+            if isActivity {
+                parameters.add(hash)
+                parameters.add(WebAccounts.idleTime.microseconds)
+                _ = try connection.run(Self.touch, parameters, doing: "keeping a session")
+            }
+            _ = try connection.query("BEGIN", doing: "reading for the page")
+            parameters = PostgresParameters()
+            parameters.add(hexadecimal(hash))
+            try Self.enter(parameters, &connection)
+            let row = try connection.run(Self.viewer, PostgresParameters(), doing: "reading a session")
+            var value: Value?
+            if let careManager = row.identifier(0, 0), let site = row.identifier(0, 2),
+                let role = row.text(0, 1).flatMap(CareManager.Role.init(rawValue:)), let siteName = row.text(0, 3),
+                let timeZone = row.text(0, 4)
+            {
+                let viewer = Viewer(
+                    careManager: careManager, role: role, site: site, siteName: siteName, timeZone: timeZone)
+                value = try body(viewer, self)
+            }
+            _ = try connection.query("COMMIT", doing: "reading for the page")
+            return value
+        } catch {
+            // The role and the session end with the connection.
+            connection.close()
+            throw error
+        }
+    }
+
+    /// Takes on the page's role until the end of the transaction.
+    static func enter(_ parameters: PostgresParameters, _ connection: inout PostgresConnection) throws(StoreFailure) {
+        do throws(StoreFailure) {
+            _ = try connection.run(enter, parameters, doing: "taking on the page's role")
+        } catch {
+            guard error.kind != .transient else { throw error }
+            throw StoreFailure(
+                kind: .misconfigured, sqlState: error.sqlState,
+                message:
+                    "the database's role can't take on homeward_web: run deploy/roles.sql, or create that role and "
+                    + "grant it to this one, then `homeward migrate`")
+        }
+    }
+
+    private func note(_ viewer: Viewer, _ what: String, patient: Identifier?) throws(StoreFailure) {
+        var parameters = PostgresParameters()
+        parameters.add(viewer.careManager.description)
+        parameters.add(viewer.site.description)
+        parameters.add(optional: patient?.description)
+        parameters.add(what)
+        _ = try connection.run(Self.audit, parameters, doing: "recording a look")
+    }
+
+    // MARK: Worklist
+
+    private static let patients = Statement(name: "web_patients", sql: "SELECT code FROM homeward.patient")
+    private static let others = Statement(
+        name: "web_others",
+        sql: """
+            SELECT id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
+                escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision
+            FROM homeward.alert
+            WHERE state <> 'resolved' AND subject_type <> 'patient'
+            ORDER BY array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id
+            LIMIT 200
+            """)
+
+    public struct Visible: Sendable {
+        public var viewer: Viewer
+        public var patients: Set<Identifier>
+        /// Open alerts of the site that are about no patient.
+        public var others: [Episode]
+    }
+
+    public func visible(_ session: SessionToken, isActivity: Bool) throws(StoreFailure) -> Visible? {
+        try within(session, isActivity: isActivity) { viewer, reader throws(StoreFailure) in
+            let rows = try reader.connection.run(Self.patients, PostgresParameters(), doing: "reading patients")
+            var patients: Set<Identifier> = []
+            for row in 0..<rows.rowCount { if let code = rows.identifier(row, 0) { patients.insert(code) } }
+            let others = try EpisodeRow.episodes(
+                try reader.connection.run(Self.others, PostgresParameters(), doing: "reading alerts"))
+            if isActivity { try reader.note(viewer, "worklist", patient: nil) }
+            return Visible(viewer: viewer, patients: patients, others: others)
+        }
+    }
+
+    // MARK: A patient
+
+    private static let patient = Statement(
+        name: "web_patient", sql: "SELECT now() FROM homeward.patient WHERE code = $1::text")
+    private static let readings = Statement(
+        name: "web_readings",
+        sql: """
+            SELECT d.code, r.report_id, r.place, r.kind, r.value, r.code, r.value_sent, sent.code, r.taken_at,
+                r.received_at, r.suspicions IS NOT NULL, c.corrected_by || ': ' || c.reason
+            FROM homeward.patient p
+            JOIN homeward.reading r ON r.patient = p.id AND r.taken_at > now() - $2::int4 * interval '1 day'
+                AND r.received_at > now() - $2::int4 * interval '1 day' - interval '1 hour'
+            JOIN homeward.device d ON d.id = r.device
+            LEFT JOIN homeward.unit sent ON sent.id = r.unit_sent
+            LEFT JOIN homeward.reading_correction c
+                ON c.device = r.device AND c.report_id = r.report_id AND c.place = r.place
+            WHERE p.code = $1::text
+            ORDER BY r.taken_at DESC, d.code, r.report_id, r.place
+            LIMIT 20000
+            """)
+    private static let answers = Statement(
+        name: "web_answers",
+        sql: """
+            SELECT a.question, a.value, a.taken_at
+            FROM homeward.patient p
+            JOIN homeward.answer a ON a.patient = p.id AND a.taken_at > now() - $2::int4 * interval '1 day'
+            WHERE p.code = $1::text
+            ORDER BY a.taken_at DESC, a.place LIMIT 200
+            """)
+    private static let alerts = Statement(
+        name: "web_alerts",
+        sql: """
+            SELECT id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
+                escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision,
+                acknowledged_by, resolved_at, resolved_by
+            FROM homeward.alert
+            WHERE CASE WHEN $3::uuid IS NOT NULL THEN id = $3::uuid ELSE
+                ((subject_type = 'patient' AND subject = $1::text) OR (subject_type = 'device' AND subject IN (
+                    SELECT d.code FROM homeward.pairing h JOIN homeward.patient p ON p.id = h.patient
+                    JOIN homeward.device d ON d.id = h.device
+                    WHERE p.code = $1::text AND h.retired_version IS NULL AND h.period @> now())))
+                AND (state <> 'resolved' OR raised_at > now() - $2::int4 * interval '1 day') END
+            ORDER BY state = 'resolved', array_position(ARRAY['red', 'amber', 'info'], severity), raised_at DESC, id
+            LIMIT 100
+            """)
+    private static let events = Statement(
+        name: "web_events",
+        sql: """
+            SELECT alert, revision, transition, severity, at, device, report_id, actor, summary, explanation::text
+            FROM homeward.alert_event WHERE alert = ANY ($1::uuid[]) ORDER BY alert, revision
+            """)
+    private static let told = Statement(
+        name: "web_told",
+        sql: """
+            SELECT alert, recipient, channel, state, sent_at
+            FROM homeward.outbox WHERE alert = ANY ($1::uuid[]) ORDER BY alert, revision, step, channel, recipient
+            """)
+    private static let devices = Statement(
+        name: "web_devices",
+        sql: """
+            SELECT d.code, lower(h.period), upper(h.period), s.online, s.battery, s.firmware, s.received_at
+            FROM homeward.pairing h
+            JOIN homeward.patient p ON p.id = h.patient
+            JOIN homeward.device d ON d.id = h.device
+            LEFT JOIN homeward.device_status s ON s.device = d.id
+            WHERE p.code = $1::text AND h.retired_version IS NULL
+            ORDER BY lower(h.period) DESC LIMIT 20
+            """)
+
+    public struct Stored: Sendable {
+        public var viewer: Viewer
+        public var at: Instant
+        public var readings: [ChartReading]
+        public var answers: [PatientAnswer]
+        public var alerts: [AlertFile]
+        public var devices: [PatientDevice]
+    }
+
+    public func patient(_ code: Identifier, days: Int, _ session: SessionToken) throws(StoreFailure) -> Sight<Stored> {
+        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> Sight<Stored> in
+            var parameters = PostgresParameters()
+            parameters.add(code.description)
+            let found = try reader.connection.run(Self.patient, parameters, doing: "reading a patient")
+            guard let at = found.instant(0, 0) else { return .notThere }
+            let devices = try reader.devices(parameters)
+            parameters.add(Int32(clamping: days))
+            let stored = Stored(
+                viewer: viewer, at: at, readings: try reader.readings(parameters),
+                answers: try reader.answers(parameters), alerts: try reader.alerts(of: parameters, id: nil),
+                devices: devices)
+            try reader.note(viewer, "patient", patient: code)
+            return .seen(stored)
+        } ?? .signedOut
+    }
+
+    private func devices(_ parameters: PostgresParameters) throws(StoreFailure) -> [PatientDevice] {
+        let result = try connection.run(Self.devices, parameters, doing: "reading devices")
+        return (0..<result.rowCount).compactMap { row in
+            guard let code = result.identifier(row, 0), let from = result.instant(row, 1) else { return nil }
+            return PatientDevice(
+                code: code, from: from, until: result.instant(row, 2), isOnline: result.boolean(row, 3),
+                battery: result.double(row, 4), firmware: result.text(row, 5), heardAt: result.instant(row, 6))
+        }
+    }
+
+    private func readings(_ parameters: PostgresParameters) throws(StoreFailure) -> [ChartReading] {
+        let result = try connection.run(Self.readings, parameters, doing: "reading readings")
+        var readings: [ChartReading] = []
+        readings.reserveCapacity(result.rowCount)
+        for row in (0..<result.rowCount).reversed() {
+            guard let device = result.identifier(row, 0), let report = result.identifier(row, 1, grammar: .report),
+                let place = result.int16(row, 2), let value = result.double(row, 4),
+                let kind = result.int16(row, 3).flatMap({ UInt8(exactly: $0) }).flatMap({ Kind(rawValue: $0) }),
+                let valueSent = result.double(row, 6), let takenAt = result.instant(row, 8),
+                let receivedAt = result.instant(row, 9), let isSuspect = result.boolean(row, 10)
+            else { throw StoreFailure(kind: .misconfigured, message: "reading readings: a row can't be understood") }
+            readings.append(
+                ChartReading(
+                    key: ReportKey(device: device, report: report), place: Int(place), kind: kind, value: value,
+                    code: result.text(row, 5), valueSent: valueSent, unitSent: result.text(row, 7), takenAt: takenAt,
+                    receivedAt: receivedAt, isSuspect: isSuspect, correction: result.text(row, 11)))
+        }
+        return readings
+    }
+
+    private func answers(_ parameters: PostgresParameters) throws(StoreFailure) -> [PatientAnswer] {
+        let result = try connection.run(Self.answers, parameters, doing: "reading answers")
+        return (0..<result.rowCount).compactMap { row in
+            guard let question = result.text(row, 0), let value = result.text(row, 1),
+                let takenAt = result.instant(row, 2)
+            else { return nil }
+            return PatientAnswer(question: question, value: value, takenAt: takenAt)
+        }
+    }
+
+    // MARK: Alerts
+
+    private static let alias = Statement(
+        name: "web_alias", sql: "SELECT alert_id FROM homeward.alert_alias WHERE alias = $1::uuid")
+
+    /// By its id, or one that it was told of under.
+    public func alert(_ id: AlertID, _ session: SessionToken) throws(StoreFailure) -> Sight<(Viewer, AlertFile)> {
+        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> Sight<(Viewer, AlertFile)> in
+            var parameters = PostgresParameters()
+            parameters.addNull()
+            parameters.addNull()
+            var alias = PostgresParameters()
+            alias.add((id.high, id.low))
+            let real = try reader.connection.run(Self.alias, alias, doing: "reading an alert").uuid(0, 0)
+            let found = try reader.alerts(
+                of: parameters, id: real.map { AlertID(high: $0.high, low: $0.low) } ?? id)
+            guard let file = found.first else { return .notThere }
+            var patient: Identifier?
+            if case .patient(let code) = file.episode.subject { patient = code }
+            try reader.note(viewer, "alert", patient: patient)
+            return .seen((viewer, file))
+        } ?? .signedOut
+    }
+
+    private func alerts(of parameters: PostgresParameters, id: AlertID?) throws(StoreFailure) -> [AlertFile] {
+        var parameters = parameters
+        if let id { parameters.add((id.high, id.low)) } else { parameters.addNull() }
+        let result = try connection.run(Self.alerts, parameters, doing: "reading alerts")
+        let episodes = try EpisodeRow.episodes(result)
+        var files = episodes.enumerated().map { row, episode in
+            AlertFile(
+                episode: episode, acknowledgedBy: result.text(row, 18), resolvedAt: result.instant(row, 19),
+                resolvedBy: result.text(row, 20), events: [], told: [])
+        }
+        let places = Dictionary(
+            episodes.enumerated().map { ($0.element.id, $0.offset) }, uniquingKeysWith: { first, _ in first })
+        var ids = PostgresParameters()
+        ids.addAlerts(of: episodes) { $0.id }
+        let events = try connection.run(Self.events, ids, doing: "reading alerts' history")
+        for row in 0..<events.rowCount {
+            guard let id = events.uuid(row, 0).map({ AlertID(high: $0.high, low: $0.low) }), let place = places[id],
+                let revision = events.int32(row, 1),
+                let transition = events.text(row, 2).flatMap({ EpisodeEvent.Transition(rawValue: $0) }),
+                let severity = events.text(row, 3).flatMap({ Severity(rawValue: $0) }),
+                let at = events.instant(row, 4), let actor = events.text(row, 7), let summary = events.text(row, 8),
+                let explanation = events.text(row, 9)
+            else { throw StoreFailure(kind: .misconfigured, message: "reading alerts' history: not understood") }
+            var report: ReportKey?
+            if let device = events.identifier(row, 5), let sent = events.identifier(row, 6, grammar: .report) {
+                report = ReportKey(device: device, report: sent)
+            }
+            files[place].events.append(
+                EpisodeEvent(
+                    alert: id, revision: revision, transition: transition, severity: severity, at: at, report: report,
+                    actor: actor, summary: summary, explanation: explanation))
+        }
+        let told = try connection.run(Self.told, ids, doing: "reading deliveries")
+        for row in 0..<told.rowCount {
+            guard let id = told.uuid(row, 0).map({ AlertID(high: $0.high, low: $0.low) }), let place = places[id],
+                let recipient = told.text(row, 1), let channel = told.text(row, 2), let state = told.text(row, 3)
+            else { continue }
+            files[place].told.append("\(recipient) by \(channel): \(state)")
+        }
+        return files
+    }
+
+    // MARK: Corrections and the audit
+
+    private static let correctable = Statement(
+        name: "web_correctable",
+        sql: """
+            SELECT 1 FROM homeward.patient p
+            JOIN homeward.device d ON d.code = $2::text
+            JOIN homeward.reading r ON r.patient = p.id AND r.device = d.id AND r.report_id = $3::text
+                AND r.place = $4::int2
+            WHERE p.code = $1::text
+            LIMIT 1
+            """)
+
+    /// Who asks, if the reading is there for them and they may say something of it.
+    public func corrector(_ request: CorrectionRequest, _ session: SessionToken) throws(StoreFailure) -> Sight<Viewer> {
+        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> Sight<Viewer> in
+            guard viewer.mayAct, let place = Int16(exactly: request.place) else { return .notThere }
+            var parameters = PostgresParameters()
+            parameters.add(request.patient.description)
+            parameters.add(request.key.device.description)
+            parameters.add(request.key.report.description)
+            parameters.add(place)
+            let found = try reader.connection.run(Self.correctable, parameters, doing: "reading a reading")
+            return found.rowCount == 1 ? .seen(viewer) : .notThere
+        } ?? .signedOut
+    }
+
+    private static let search = Statement(
+        name: "web_search",
+        sql: """
+            SELECT at, care_manager, patient, what FROM homeward.read_audit
+            WHERE $1::text IS NULL OR patient = $1::text
+            ORDER BY id DESC LIMIT 500
+            """)
+
+    public func readAudit(
+        patient: Identifier?, _ session: SessionToken
+    ) throws(StoreFailure) -> Sight<(Viewer, [ReadAuditRow])> {
+        try within(session, isActivity: true) {
+            viewer, reader throws(StoreFailure) -> Sight<(Viewer, [ReadAuditRow])> in
+            guard viewer.maySearchAudit else { return .notThere }
+            var parameters = PostgresParameters()
+            parameters.add(optional: patient?.description)
+            let result = try reader.connection.run(Self.search, parameters, doing: "reading the audit")
+            let rows = (0..<result.rowCount).compactMap { row -> ReadAuditRow? in
+                guard let at = result.instant(row, 0), let who = result.text(row, 1), let what = result.text(row, 3)
+                else { return nil }
+                return ReadAuditRow(at: at, careManager: who, patient: result.text(row, 2), what: what)
+            }
+            try reader.note(
+                viewer, "audit",
+                patient: patient.flatMap { code in
+                    rows.contains { $0.patient == code.description } ? code : nil
+                })
+            return .seen((viewer, rows))
+        } ?? .signedOut
+    }
+}
