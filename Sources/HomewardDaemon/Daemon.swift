@@ -28,6 +28,7 @@ struct Daemon {
     /// Tells of reds while PostgreSQL is away; nil where the spool is switched off.
     private let outageDispatcher: Dispatcher?
     private let probe: DatabaseProbe
+    private let desk: PostgresCareDesk
     private let notification = ServiceNotification()
 
     init(_ loaded: LoadedConfiguration, state: StateDirectory, logger: Logger) throws {
@@ -88,6 +89,7 @@ struct Daemon {
         probe = DatabaseProbe(
             loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes), commit: commit,
             logger: Logger(label: "database"))
+        desk = PostgresCareDesk(loaded.database, packs: packs, served: served, logger: Logger(label: "page"))
         self.instruments = instruments
         observe()
     }
@@ -104,12 +106,13 @@ struct Daemon {
 
     func run() async throws {
         let http = webServers()
-        let reload = Reload(loaded: loaded, commit: pipeline.commit, notification: notification, logger: logger)
+        let reload = Reload(
+            loaded: loaded, commit: pipeline.commit, desk: desk, notification: notification, logger: logger)
         let watchdog = Watchdog(
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
         // Services stop in the reverse order of this list.
         let services: [any Service] =
-            http + [probe] + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
+            http + [desk, probe] + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
             + [pipeline, watchdog, reload]
         var configuration = ServiceGroupConfiguration(
             services: services.map {
@@ -138,6 +141,7 @@ struct Daemon {
                 host: http.host, port: Int(http.port),
                 tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
             metrics: .init(host: metrics.host, port: Int(metrics.port)), page: MetricsPage([instruments]),
+            desk: desk, publicURL: http.publicURL,
             readiness: {
                 // The probe does not write: a table that refuses reports is seen by the commit thread alone.
                 var problems = probe.problems
@@ -165,6 +169,7 @@ struct DispatcherService: Service {
 struct Reload: Service {
     let loaded: LoadedConfiguration
     let commit: CommitControl
+    let desk: PostgresCareDesk
     let notification: ServiceNotification
     let logger: Logger
 
@@ -175,6 +180,7 @@ struct Reload: Service {
             do throws(DocumentProblems) {
                 let again = try LoadedConfiguration(path: loaded.path)
                 commit.use(again.packs)
+                desk.use(again.packs)
                 logger.info("packs and registry reloaded")
             } catch {
                 for problem in error.problems {

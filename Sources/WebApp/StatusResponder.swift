@@ -15,9 +15,10 @@ struct WebContext: RequestContext, InitializableFromSource {
     }
 }
 
-/// Answers `/healthz`, `/readyz` and `/metrics`, and 401 to everything else: that is for care managers.
+/// Answers `/healthz`, `/readyz` and `/metrics`; everything else is for care managers: the pages' where there are any, else
+/// 401.
 ///
-/// No page here takes a body. A request that brings one is answered and its connection closed, so that a body that
+/// No page of its own takes a body. A request that brings one is answered and its connection closed, so that a body that
 /// never ends holds nothing.
 struct StatusResponder: HTTPResponder {
     typealias Context = WebContext
@@ -34,12 +35,16 @@ struct StatusResponder: HTTPResponder {
     let pages: Pages
     let metrics: MetricsPage
     let readiness: @Sendable () -> Readiness
+    let people: PageResponder?
 
     /// A body that says to be longer is refused unread.
     static let bodyLimit = 64 * 1024
 
     func respond(to request: Request, context: WebContext) async throws -> Response {
         let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+        if let people, pages != .status, !isStatus(request.uri.path), length <= PageResponder.formLimit {
+            return try await people.respond(to: request, context: context)
+        }
         let answer = length > Self.bodyLimit ? Answer(.contentTooLarge, "too large") : answer(to: request)
         let hasBody = length > 0 || request.headers[.transferEncoding] != nil
         return response(answer, isHead: request.method == .head, hangsUp: hasBody ? context.channel : nil)
@@ -57,10 +62,13 @@ struct StatusResponder: HTTPResponder {
         }
     }
 
+    private func isStatus(_ path: String) -> Bool {
+        pages != .people && ["/healthz", "/readyz", "/metrics"].contains(path)
+    }
+
     private func answer(to request: Request) -> Answer {
         let path = request.uri.path
-        let isOurs = pages != .people && ["/healthz", "/readyz", "/metrics"].contains(path)
-        guard isOurs else {
+        guard isStatus(path) else {
             if pages == .status { return Answer(.notFound, "not found") }
             var answer = Answer(.unauthorized, "sign in first")
             answer.headers[.wwwAuthenticate] = "Cookie realm=\"homeward\""

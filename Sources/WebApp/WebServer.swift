@@ -1,3 +1,4 @@
+public import Alerting
 import Glibc
 import Hummingbird
 import HummingbirdCore
@@ -8,7 +9,7 @@ import NIOCore
 import NIOSSL
 public import ServiceLifecycle
 
-/// One HTTP listener: health, readiness and metrics, and 401 for everything else until a care manager can sign in.
+/// One HTTP listener: health, readiness and metrics, and the care managers' page.
 ///
 /// It listens as long as its service runs. At shutdown it takes no new connection, lets requests under way end, and
 /// after two seconds closes what is still open, so that no client can hold the daemon.
@@ -48,12 +49,21 @@ public struct WebServer: Service {
     /// `/healthz`, `/readyz` and `/metrics` are on the second only.
     ///
     /// `readiness` is asked at each request to `/readyz` and must not wait.
+    ///
+    /// - Parameters:
+    ///   - desk: without one nobody can sign in, and everything for people is 401.
+    ///   - publicURL: by which people come; `https` makes the session's cookie one of TLS, also behind a proxy.
     public static func servers(
-        http: Address, metrics: Address? = nil, page: MetricsPage, readiness: @escaping @Sendable () -> Readiness,
-        logger: Logger
+        http: Address, metrics: Address? = nil, page: MetricsPage, desk: (any CareDesk)? = nil, publicURL: String = "",
+        readiness: @escaping @Sendable () -> Readiness, logger: Logger
     ) -> [WebServer] {
+        let people = desk.map { desk in
+            PageResponder(
+                desk: desk, cookie: SessionCookie(isSecure: http.tls != nil || publicURL.hasPrefix("https://")),
+                origin: publicURL.split(separator: "/", maxSplits: 3).prefix(2).joined(separator: "//"), logger: logger)
+        }
         func server(_ address: Address, _ pages: StatusResponder.Pages) -> WebServer {
-            let responder = StatusResponder(pages: pages, metrics: page, readiness: readiness)
+            let responder = StatusResponder(pages: pages, metrics: page, readiness: readiness, people: people)
             return WebServer(address: address, responder: responder, logger: logger)
         }
         guard let metrics, metrics.host != http.host || metrics.port != http.port else {
@@ -123,7 +133,7 @@ public struct WebServer: Service {
             }, logger: logger)
     }
 
-    private static let connectionLimit = 256
+    private static let connectionLimit = 1024
 
     private static func configuration(_ files: TLSFiles) throws -> TLSConfiguration {
         let chain = try NIOSSLCertificate.fromPEMFile(files.certificate)

@@ -26,7 +26,7 @@ import Testing
         ],
         "Spool": ["CLinux", "CSodium", "Ingestion", "Clinical", "Cryptography"],
         "Delivery": ["CCurl", "CLinux", "Alerting", "Clinical", "Cryptography", "Formats", "Instruments", "Registry"],
-        "WebApp": ["Formats", "Instruments"],
+        "WebApp": ["Alerting", "Clinical", "Cryptography", "Formats", "Instruments", "Registry"],
         "Simulation": ["MQTTClient", "CLinux", "Clinical", "Formats", "Registry", "Documents"],
         "HomewardDaemon": [
             "Alerting", "Clinical", "CLinux", "Cryptography", "Delivery", "Documents", "Formats", "Ingestion",

@@ -1,0 +1,166 @@
+import Alerting
+import Clinical
+import Documents
+import Foundation
+import Ingestion
+import Logging
+import PostgresStore
+import Registry
+import ServiceLifecycle
+
+/// The care managers' page's desk on PostgreSQL. Threads and connections of its own, beside the pipeline's: three that read
+/// and act, one that signs in, one for corrections, one that keeps the worklist.
+///
+/// What a viewer may see is what the database shows the page's role in the name of the session; the worklist, which is
+/// made of everybody once for all, is cut down to the patients that the database shows.
+final class PostgresCareDesk: CareDesk, Service {
+    private final class Tools {
+        let reader: WebReader
+        let desk: AlertDesk
+
+        init(_ configuration: DatabaseConfiguration) {
+            reader = WebReader(configuration)
+            desk = AlertDesk(configuration)
+        }
+    }
+
+    private let threads: DeskThreads<Tools>
+    private let doorman: DeskThreads<WebAccounts>
+    private let corrections: DeskThreads<ReadingCorrections>
+    private let keeper: WorklistKeeper
+
+    init(_ configuration: DatabaseConfiguration, packs: PackLibrary, served: ServedChannels, logger: Logger) {
+        threads = DeskThreads(name: "page", count: 3, limit: 128) { Tools(configuration) }
+        // Hashing a password takes 64 MiB and a tenth of a second: one at a time, and few may wait.
+        doorman = DeskThreads(name: "sign-in", count: 1, limit: 16) { WebAccounts(configuration) }
+        corrections = DeskThreads(name: "corrections", count: 1, limit: 16) {
+            ReadingCorrections(configuration, packs: packs)
+        }
+        keeper = WorklistKeeper(configuration, packs: packs, served: served, logger: logger)
+    }
+
+    /// Until shutdown: then open event streams end, and so do the threads.
+    func run() async throws {
+        try await gracefulShutdown()
+        keeper.close()
+        threads.close()
+        doorman.close()
+        corrections.close()
+    }
+
+    /// For the worklist and the charts from now on.
+    func use(_ packs: PackLibrary) { keeper.use(packs) }
+
+    func news() -> AsyncStream<Void> { keeper.news() }
+
+    // MARK: Sessions
+
+    func signIn(_ attempt: SignInAttempt) async throws(CareDeskUnavailable) -> SignInOutcome {
+        try await doorman.run { accounts throws(StoreFailure) in try accounts.signIn(attempt) }
+    }
+
+    func viewer(of session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> Viewer? {
+        try await threads.run { tools throws(StoreFailure) in
+            try tools.reader.viewer(session, isActivity: isActivity)
+        }
+    }
+
+    func signOut(_ session: SessionToken, everywhere: Bool) async throws(CareDeskUnavailable) {
+        try await threads.run { tools throws(StoreFailure) in try tools.reader.end(session, everywhere: everywhere) }
+    }
+
+    // MARK: Looking
+
+    func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> Sight<Worklist> {
+        let visible = try await threads.run { tools throws(StoreFailure) in
+            try tools.reader.visible(session, isActivity: isActivity)
+        }
+        guard let visible else { return .signedOut }
+        let ward = try await keeper.ward()
+        let rows = visible.patients.compactMap { ward.rows[$0] }.sorted { left, right in
+            WorklistRow.isBefore(left, right, ownOf: visible.viewer.careManager)
+        }
+        return .seen(
+            Worklist(
+                viewer: visible.viewer, at: ward.at, rows: rows, others: visible.others,
+                team: team(ward, visible.viewer.site)))
+    }
+
+    private func team(_ ward: WorklistKeeper.Ward, _ site: Identifier) -> [Identifier: String] {
+        ward.registry.careManagers.filter { $0.value.site == site }.compactMapValues(\.name)
+    }
+
+    func patient(
+        _ code: Identifier, days: Int, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> Sight<PatientFile> {
+        let sight = try await threads.run { tools throws(StoreFailure) in
+            try tools.reader.patient(code, days: days, session)
+        }
+        switch sight {
+        case .signedOut: return .signedOut
+        case .notThere: return .notThere
+        case .seen(let stored):
+            let ward = try await keeper.ward()
+            // Enrolled a moment ago.
+            guard let patient = ward.registry.patients[code] else { return .notThere }
+            let plan = Plan(profile: patient.profile, packs: ward.packs)
+            return .seen(
+                PatientFile(
+                    viewer: stored.viewer, patient: patient, row: ward.rows[code], plan: plan, at: stored.at,
+                    days: days, readings: stored.readings, answers: stored.answers, alerts: stored.alerts,
+                    devices: stored.devices, team: team(ward, stored.viewer.site)))
+        }
+    }
+
+    func alert(_ id: AlertID, _ session: SessionToken) async throws(CareDeskUnavailable) -> Sight<(Viewer, AlertFile)> {
+        try await threads.run { tools throws(StoreFailure) in try tools.reader.alert(id, session) }
+    }
+
+    func readAudit(
+        patient: Identifier?, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> Sight<(Viewer, [ReadAuditRow])> {
+        try await threads.run { tools throws(StoreFailure) in
+            try tools.reader.readAudit(patient: patient, session)
+        }
+    }
+
+    // MARK: Doing
+
+    func act(
+        _ request: AlertRequest, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> Sight<Result<Episode, AlertActionRefusal>> {
+        let now = Instant(microseconds: Int64(exactly: (Date.now.timeIntervalSince1970 * 1_000_000).rounded()) ?? 0)
+        let action: AlertAction =
+            switch request.verb {
+            case .acknowledge: .acknowledge
+            case .take: .take
+            case .shelve(let span): .shelve(until: now + span)
+            case .unshelve: .unshelve
+            case .resolve: .resolve
+            }
+        return try await threads.run { tools throws(StoreFailure) -> Sight<Result<Episode, AlertActionRefusal>> in
+            guard let viewer = try tools.reader.viewer(session, isActivity: true) else { return .signedOut }
+            let actor = AlertActor(account: viewer.careManager.description, careManager: viewer.careManager)
+            let result = try tools.desk.act(
+                action, on: request.alert, by: actor, note: request.note, seen: request.seen, within: session, at: now)
+            return result.map { .seen($0) } ?? .notThere
+        }
+    }
+
+    func markInError(
+        _ request: CorrectionRequest, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> Sight<Bool> {
+        let sight = try await threads.run { tools throws(StoreFailure) in try tools.reader.corrector(request, session) }
+        switch sight {
+        case .signedOut: return .signedOut
+        case .notThere: return .notThere
+        case .seen(let viewer):
+            let wanted = ReadingCorrections.Request(
+                site: viewer.site, key: request.key, reading: request.place, by: viewer.careManager,
+                actor: viewer.careManager.description, reason: request.reason)
+            let outcome = try await corrections.run { tool throws(StoreFailure) in try tool.mark(wanted) }
+            guard case .marked(_, let isNew, _, _) = outcome else { return .notThere }
+            return .seen(isNew)
+        }
+    }
+}

@@ -1,0 +1,223 @@
+import Alerting
+import CLinux
+import Clinical
+import Documents
+import Ingestion
+import Logging
+import PostgresStore
+import Registry
+import RingBuffer
+import Synchronization
+
+/// The worklist of everybody, made again when the database says that an alert or the registry changed, and in any case
+/// every few seconds while somebody looks; nobody looking, it rests. What of it a viewer gets is another's affair.
+///
+/// A thread and connections of its own. Alerts are read each time; readings, which are many more, every twenty seconds.
+final class WorklistKeeper: Sendable {
+    struct Ward: Sendable {
+        var registry: Registry
+        var packs: PackLibrary
+        var rows: [Identifier: WorklistRow]
+        var at: Instant
+    }
+
+    private struct State {
+        var ward: Ward?
+        /// Of the monotonic clock, nanoseconds.
+        var madeAt: Int64 = 0
+        var askedAt: Int64 = .min
+        var waiting: [CheckedContinuation<Result<Ward, CareDeskUnavailable>, Never>] = []
+        var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
+        var nextListener = 0
+        var packs: PackLibrary
+        var isClosed = false
+    }
+
+    private static let second: Int64 = 1_000_000_000
+    /// So old a ward is shown at once; an older one is made again first.
+    private static let fresh = 15 * second
+    private static let readingsEvery = 20 * second
+    private static let restAfter = 120 * second
+
+    private let configuration: DatabaseConfiguration
+    private let served: ServedChannels
+    private let notifications: PageNotifications
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    init(_ configuration: DatabaseConfiguration, packs: PackLibrary, served: ServedChannels, logger: Logger) {
+        var patient = configuration
+        // A large ward takes its time to read; nothing else waits for it.
+        patient.deadline = .minutes(1)
+        self.configuration = patient
+        self.served = served
+        self.logger = logger
+        notifications = PageNotifications(configuration)
+        state = Mutex(State(packs: packs))
+        _ = StageThread.start(name: "worklist") { self.work() }
+    }
+
+    func use(_ packs: PackLibrary) { state.withLock { $0.packs = packs } }
+
+    /// As it is, or as it is once it has been made.
+    func ward() async throws(CareDeskUnavailable) -> Ward {
+        let result: Result<Ward, CareDeskUnavailable> = await withCheckedContinuation { continuation in
+            let now = linux_monotonic_nanoseconds()
+            let answer = state.withLock { state -> Result<Ward, CareDeskUnavailable>? in
+                state.askedAt = now
+                if state.isClosed { return .failure(.databaseAway) }
+                if let ward = state.ward, now - state.madeAt < Self.fresh { return .success(ward) }
+                guard state.waiting.count < 256 else { return .failure(.busy) }
+                state.waiting.append(continuation)
+                return nil
+            }
+            if let answer { continuation.resume(returning: answer) } else { notifications.call() }
+        }
+        return try result.get()
+    }
+
+    /// Whoever listens looks.
+    func news() -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let number = state.withLock { state -> Int? in
+            guard !state.isClosed else { return nil }
+            state.nextListener += 1
+            state.listeners[state.nextListener] = continuation
+            return state.nextListener
+        }
+        guard let number else {
+            continuation.finish()
+            return stream
+        }
+        continuation.onTermination = { [weak self] _ in
+            self?.state.withLock { _ = $0.listeners.removeValue(forKey: number) }
+        }
+        notifications.call()
+        return stream
+    }
+
+    func close() {
+        let (waiting, listeners) = state.withLock { state in
+            state.isClosed = true
+            defer {
+                state.waiting = []
+                state.listeners = [:]
+            }
+            return (state.waiting, Array(state.listeners.values))
+        }
+        for continuation in waiting { continuation.resume(returning: .failure(.databaseAway)) }
+        for listener in listeners { listener.finish() }
+        notifications.call()
+    }
+
+    // MARK: The thread
+
+    private func work() {
+        var maker = WardMaker(configuration, served: served)
+        var complaint: String?
+        while true {
+            let ended = notifications.wait(milliseconds: 5000)
+            let (isClosed, isWanted, packs) = state.withLock { state in
+                let now = linux_monotonic_nanoseconds()
+                let isWatched = !state.listeners.isEmpty || now - Self.restAfter < state.askedAt
+                return (state.isClosed, isWatched || !state.waiting.isEmpty, state.packs)
+            }
+            if isClosed { return }
+            guard isWanted else { continue }
+            do throws(StoreFailure) {
+                let ward = try maker.make(packs, readingsEvery: Self.readingsEvery)
+                publish(ward, isNews: ended == .word)
+                complaint = nil
+            } catch {
+                if complaint != error.message {
+                    complaint = error.message
+                    logger.error("the worklist can't be made", metadata: ["failure": "\(error)"])
+                }
+                let waiting = state.withLock { state in
+                    defer { state.waiting = [] }
+                    return state.waiting
+                }
+                for continuation in waiting { continuation.resume(returning: .failure(CareDeskUnavailable(error))) }
+            }
+        }
+    }
+
+    private func publish(_ ward: Ward, isNews: Bool) {
+        let (waiting, listeners) = state.withLock { state in
+            let hasChanged = isNews || state.ward?.rows != ward.rows
+            state.ward = ward
+            state.madeAt = linux_monotonic_nanoseconds()
+            defer { state.waiting = [] }
+            return (state.waiting, hasChanged ? Array(state.listeners.values) : [])
+        }
+        for continuation in waiting { continuation.resume(returning: .success(ward)) }
+        for listener in listeners { listener.yield() }
+    }
+}
+
+/// Reads and makes the ward; of one thread.
+private struct WardMaker {
+    private let triage: TriageReader
+    private let alerts: AlertReader
+    private let served: ServedChannels
+    private var snapshot = TriageSnapshot(at: Instant(microseconds: 0))
+    private var registry: Registry?
+    private var uncovered: Set<Identifier> = []
+    private var packs: PackLibrary?
+    private var plans: Plans?
+    private var readAt = Int64.min
+
+    init(_ configuration: DatabaseConfiguration, served: ServedChannels) {
+        triage = TriageReader(configuration)
+        alerts = AlertReader(configuration)
+        self.served = served
+    }
+
+    mutating func make(_ packs: PackLibrary, readingsEvery: Int64) throws(StoreFailure) -> WorklistKeeper.Ward {
+        let now = linux_monotonic_nanoseconds()
+        let isSame = self.packs.map { $0 == packs } ?? false
+        var isWhole = registry == nil || !isSame || readAt == .min || now - readAt >= readingsEvery
+        if !isWhole {
+            let version = try triage.readAlerts(&snapshot)
+            isWhole = version != registry?.version
+        }
+        if isWhole {
+            let stored = try triage.read(known: isSame ? registry?.version : nil)
+            if registry == nil || !isSame || stored.version != registry?.version {
+                let outcome = RegistryBuilder(packs: packs, served: served)
+                    .build(stored.entries, version: stored.version)
+                registry = outcome.registry
+                uncovered = Set(outcome.uncovered.map(\.patient))
+                plans = Plans(packs: packs)
+                self.packs = packs
+            }
+            snapshot = stored.snapshot
+            readAt = now
+        }
+        guard let registry, var plans else {
+            throw StoreFailure(kind: .transient, message: "making the worklist: no registry")
+        }
+        let recovered = Dictionary(
+            grouping: try alerts.alerts(AlertFilter(recoveredUnseen: true, limit: 10_000)).compactMap { row in
+                if case .patient(let code) = row.episode.subject { code } else { nil }
+            }, by: { $0 }
+        ).mapValues(\.count)
+        let open = Dictionary(grouping: snapshot.alerts.filter { $0.alertClass == .clinical }) { alert in
+            if case .patient(let code) = alert.subject { code } else { nil as Identifier? }
+        }
+        let list = snapshot.worklist(of: registry, uncovered: uncovered) { plans.plan(for: $0.profile) }
+        self.plans = plans
+        var rows: [Identifier: WorklistRow] = [:]
+        for triage in list {
+            let patient = registry.patients[triage.patient]
+            let own = open[triage.patient] ?? []
+            let unanswered = own.filter { $0.alert.state == .open }
+            rows[triage.patient] = WorklistRow(
+                triage: triage, name: patient?.details.name, conditions: patient?.profile.conditions ?? [],
+                isHighRisk: patient?.profile.highRisk ?? false, unanswered: unanswered.count,
+                unansweredSince: unanswered.map(\.alert.raisedAt).min(),
+                muted: own.count { $0.alert.state == .shelved }, recoveredUnseen: recovered[triage.patient] ?? 0)
+        }
+        return WorklistKeeper.Ward(registry: registry, packs: packs, rows: rows, at: snapshot.at)
+    }
+}

@@ -1,0 +1,217 @@
+import Alerting
+import Clinical
+
+/// The readings of one kind over some days as an SVG, with the limits of now as bands and alerts as marks.
+struct Chart {
+    struct Mark {
+        var at: Instant
+        var severity: Severity
+        var words: String
+    }
+
+    let kind: Kind
+    let readings: [ChartReading]
+    let plan: Plan
+    let marks: [Mark]
+    let start: Instant
+    let time: PageTime
+
+    private static let width = 720.0
+    private static let height = 200.0
+    private static let left = 44.0
+    private static let right = 12.0
+    private static let top = 16.0
+    private static let bottom = 24.0
+
+    private struct Scale {
+        var low: Double
+        var high: Double
+        var step: Double
+    }
+
+    var part: HTML {
+        let scale = scale
+        return element("figure", .class("chart")) {
+            element("figcaption") {
+                element("strong") { kind.name }
+                if let unit = kind.canonicalUnit?.words, !unit.isEmpty { " \(unit)" }
+                if let last = readings.last(where: { $0.correction == nil }) {
+                    element("span", .class("latest")) {
+                        "last \(Signs.number(last.value, kind)), \(time.short(last.takenAt))"
+                    }
+                }
+            }
+            element(
+                "svg", .svg(.viewBox, "0 0 \(Int(Self.width)) \(Int(Self.height))"), .role("img"),
+                .aria(.label, description)
+            ) {
+                bands(scale)
+                axis(scale)
+                days
+                alerts
+                line(scale)
+                for reading in readings { point(reading, scale) }
+            }
+        }
+    }
+
+    private var description: String {
+        let told = readings.filter { $0.correction == nil }
+        guard let low = told.map(\.value).min(), let high = told.map(\.value).max() else {
+            return "\(kind.name): no readings"
+        }
+        return "\(kind.name): \(told.count) readings from \(Signs.number(low, kind)) to \(Signs.number(high, kind)), "
+            + "\(marks.count) alerts. The readings stand in the table below."
+    }
+
+    // MARK: Scale
+
+    private var limits: [(severity: Severity, side: Side, value: Double)] {
+        Side.allCases.flatMap { side in
+            plan.limits(kind, side).map { ($0.threshold.severity, side, $0.threshold.limit.value) }
+        }
+    }
+
+    /// All readings, and the limits next to them.
+    private var scale: Scale {
+        let values = readings.map(\.value)
+        var low = values.min() ?? 0
+        var high = values.max() ?? 1
+        let span = max(high - low, high.magnitude * 0.05, 1e-6)
+        for limit in limits where limit.value > low - 2 * span && limit.value < high + 2 * span {
+            low = min(low, limit.value)
+            high = max(high, limit.value)
+        }
+        let margin = max((high - low) * 0.12, high.magnitude * 0.01, 1e-6)
+        low -= margin
+        high += margin
+        let raw = (high - low) / 4
+        var power = 1e-6
+        while power * 10 <= raw, power < 1e12 { power *= 10 }
+        let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw
+        return Scale(low: low, high: high, step: step)
+    }
+
+    private func y(_ value: Double, _ scale: Scale) -> Double {
+        let share = (value - scale.low) / max(scale.high - scale.low, 1e-9)
+        return Self.height - Self.bottom - min(max(share, 0), 1) * (Self.height - Self.top - Self.bottom)
+    }
+
+    private func x(_ instant: Instant) -> Double {
+        let share = (instant - start).seconds / max((time.now - start).seconds, 1)
+        return Self.left + min(max(share, 0), 1) * (Self.width - Self.left - Self.right)
+    }
+
+    // MARK: Parts
+
+    /// Ambers first, so that a red lies over them.
+    private func bands(_ scale: Scale) -> HTML {
+        let ordered = limits.sorted { $0.severity < $1.severity }
+        return .all(
+            ordered.flatMap { limit -> [HTML] in
+                let edge = y(limit.value, scale)
+                let (top, bottom) =
+                    limit.side == .low ? (edge, Self.height - Self.bottom) : (Self.top, edge)
+                guard bottom - top > 0.5 else { return [] }
+                return [
+                    element(
+                        "rect", .svg(.x, Self.left), .svg(.y, top), .svg(.width, Self.width - Self.left - Self.right),
+                        .svg(.height, bottom - top), .class("band band-\(limit.severity.rawValue)")
+                    ) { element("title") { "\(limit.severity.rawValue) limit \(Signs.number(limit.value, kind))" } },
+                    element(
+                        "line", .svg(.x1, Self.left), .svg(.x2, Self.width - Self.right), .svg(.y1, edge),
+                        .svg(.y2, edge), .class("limit limit-\(limit.severity.rawValue)")),
+                ]
+            })
+    }
+
+    private func axis(_ scale: Scale) -> HTML {
+        var parts: [HTML] = []
+        var value = (scale.low / scale.step).rounded(.up) * scale.step
+        while value <= scale.high, parts.count < 24 {
+            let place = y(value, scale)
+            parts.append(
+                element(
+                    "line", .svg(.x1, Self.left), .svg(.x2, Self.width - Self.right), .svg(.y1, place),
+                    .svg(.y2, place), .class("grid")))
+            parts.append(
+                element("text", .svg(.x, Self.left - 6), .svg(.y, place + 4), .svg(.textAnchor, "end")) {
+                    Signs.number(value, kind)
+                })
+            value += scale.step
+        }
+        return .all(parts)
+    }
+
+    private var days: HTML {
+        var parts: [HTML] = []
+        let count = max(Int((time.now - start).seconds / 86_400), 1)
+        let every = count <= 8 ? 1 : count <= 31 ? 5 : 15
+        var midnight = time.midnight(after: start)
+        var number = 0
+        while midnight <= time.now, number < 100 {
+            if number.isMultiple(of: every) {
+                let place = x(midnight)
+                parts.append(
+                    element(
+                        "line", .svg(.x1, place), .svg(.x2, place), .svg(.y1, Self.top),
+                        .svg(.y2, Self.height - Self.bottom), .class("grid")))
+                parts.append(
+                    element("text", .svg(.x, place), .svg(.y, Self.height - 8), .svg(.textAnchor, "middle")) {
+                        time.dayAndMonth(midnight)
+                    })
+            }
+            midnight = time.midnight(after: midnight)
+            number += 1
+        }
+        return .all(parts)
+    }
+
+    private var alerts: HTML {
+        .all(
+            marks.filter { $0.at >= start }.map { mark in
+                let place = x(mark.at)
+                return element("g", .class("mark mark-\(mark.severity.rawValue)")) {
+                    element("title") { mark.words }
+                    element(
+                        "line", .svg(.x1, place), .svg(.x2, place), .svg(.y1, Self.top),
+                        .svg(.y2, Self.height - Self.bottom))
+                    element("path", .svg(.d, "M\(Int(place)) 2 l6 11 h-12 Z"))
+                }
+            })
+    }
+
+    /// Through what is to be believed.
+    private func line(_ scale: Scale) -> HTML {
+        let sound = readings.filter { !$0.isSuspect && $0.correction == nil }
+        guard sound.count > 1 else { return .nothing }
+        let points = sound.map { "\(Self.tenth(x($0.takenAt))),\(Self.tenth(y($0.value, scale)))" }
+        return element("polyline", .svg(.points, points.joined(separator: " ")), .class("line"))
+    }
+
+    private static func tenth(_ value: Double) -> Double { (value * 10).rounded() / 10 }
+
+    /// A disc; suspect an open square, late a ring, entered in error a cross.
+    private func point(_ reading: ChartReading, _ scale: Scale) -> HTML {
+        let (x, y) = (x(reading.takenAt), y(reading.value, scale))
+        var words = "\(Signs.number(reading.value, kind)), \(time.short(reading.takenAt))"
+        if reading.isSuspect { words += ", suspect" }
+        if reading.isLate { words += ", received late (\(time.short(reading.receivedAt)))" }
+        if let correction = reading.correction { words += ", entered in error: \(correction)" }
+        return element("g", .class("point")) {
+            element("title") { words }
+            if reading.correction != nil {
+                element(
+                    "path", .svg(.d, "M\(x - 4) \(y - 4) L\(x + 4) \(y + 4) M\(x - 4) \(y + 4) L\(x + 4) \(y - 4)"),
+                    .class("wrong"))
+            } else if reading.isSuspect {
+                element(
+                    "rect", .svg(.x, x - 4), .svg(.y, y - 4), .svg(.width, 8), .svg(.height, 8), .class("suspect"))
+            } else {
+                element(
+                    "circle", .svg(.cx, x), .svg(.cy, y), .svg(.r, reading.isLate ? 4.5 : 3.5),
+                    .class(reading.isLate ? "late" : "sound"))
+            }
+        }
+    }
+}

@@ -1,0 +1,337 @@
+import Alerting
+import Clinical
+import Registry
+
+/// Everything about one patient that somebody needs who is about to telephone.
+struct PatientPage {
+    static let spans = [7, 30, 90]
+
+    let file: PatientFile
+    let form: String
+    /// What has just been done, or why it was not.
+    let notice: Notice?
+    private let time: PageTime
+
+    struct Notice {
+        var words: String
+        var isBad: Bool
+    }
+
+    init(_ file: PatientFile, form: String, notice: Notice?) {
+        self.file = file
+        self.form = form
+        self.notice = notice
+        time = PageTime(now: file.at, timeZone: file.patient.profile.timeZone)
+    }
+
+    private var patient: Patient { file.patient }
+    private var code: String { patient.code.description }
+    private var name: String { patient.details.name ?? code }
+
+    var page: HTML {
+        PageFrame.page(name, viewer: file.viewer, form: form) {
+            heading
+            if let notice {
+                element("p", .class(notice.isBad ? "notice bad" : "notice"), .role(notice.isBad ? "alert" : "status")) {
+                    notice.words
+                }
+            }
+            element("div", .class("columns")) {
+                element("div") {
+                    alerts
+                    charts
+                    readings
+                }
+                element("aside") {
+                    contact
+                    plan
+                    devices
+                    answers
+                }
+            }
+        }
+    }
+
+    private var heading: HTML {
+        element("div", .class("bar")) {
+            element("h1") {
+                element("bdi") { name }
+                if patient.details.name != nil { element("span", .class("small")) { " \(code)" } }
+            }
+            if let row = file.row { Signs.state(row.triage.state) }
+            if patient.profile.highRisk { element("span", .class("tag")) { "High risk" } }
+            element("span", .class("small")) {
+                "As at \(time.clock(file.at)). "
+                file.row?.triage.reasons.first.map(Signs.reason) ?? "Nothing to do"
+            }
+        }
+    }
+
+    private var alerts: HTML {
+        let shown = file.alerts.filter { $0.episode.state != .resolved || $0.episode.acknowledgedAt == nil }
+        let past = file.alerts.filter { $0.episode.state == .resolved && $0.episode.acknowledgedAt != nil }
+        return element("section") {
+            element("h2") { "Alerts" }
+            if shown.isEmpty { element("p", .class("empty")) { "None to deal with." } }
+            for alert in shown { part(alert) }
+            if !past.isEmpty {
+                element("details") {
+                    element("summary") { "\(past.count) resolved in \(file.days) days" }
+                    for alert in past { part(alert) }
+                }
+            }
+        }
+    }
+
+    private func part(_ alert: AlertFile) -> HTML {
+        AlertPart(file: alert, viewer: file.viewer, form: form, time: time, team: file.team).part
+    }
+
+    // MARK: Charts and readings
+
+    private var charts: HTML {
+        let start = file.at - .days(Int64(file.days))
+        let byKind = Dictionary(grouping: file.readings, by: \.kind)
+        let kinds = byKind.keys.filter { !$0.isCoded }.sorted { $0.rawValue < $1.rawValue }
+        return element("section") {
+            element("div", .class("bar")) {
+                element("h2") { "Charts" }
+                element("nav", .class("spans"), .aria(.label, "How far back")) {
+                    for days in Self.spans {
+                        element(
+                            "a", .href(Place("patients", code, query: [("days", "\(days)")])),
+                            days == file.days ? .aria(.current, "true") : nil
+                        ) { "\(days) days" }
+                    }
+                }
+            }
+            if kinds.isEmpty { element("p", .class("empty")) { "No readings in \(file.days) days." } }
+            for kind in kinds {
+                Chart(
+                    kind: kind, readings: byKind[kind] ?? [], plan: file.plan, marks: marks(of: kind), start: start,
+                    time: time
+                ).part
+            }
+            if !kinds.isEmpty {
+                element("p", .class("small")) {
+                    "Bands are the limits of now. A disc is a reading, a larger ring one that came late, an open square a "
+                    "suspect one, a cross one entered in error; a triangle on a line is an alert."
+                }
+            }
+        }
+    }
+
+    private func marks(of kind: Kind) -> [Chart.Mark] {
+        file.alerts.filter { $0.episode.rule.hasPrefix(kind.code + "-") || isAbout($0.episode, kind) }.map {
+            Chart.Mark(
+                at: $0.episode.raisedAt, severity: $0.episode.severity,
+                words: "\($0.episode.severity.rawValue), \(time.short($0.episode.raisedAt)): \($0.episode.summary)")
+        }
+    }
+
+    /// Rules of the packs that are named otherwise.
+    private func isAbout(_ episode: Episode, _ kind: Kind) -> Bool {
+        kind == .weight && episode.rule.contains("weight")
+    }
+
+    private var readings: HTML {
+        let latest = file.readings.reversed().prefix(60)
+        return element("section") {
+            element("details", .class("card")) {
+                element("summary") { "The last \(latest.count) readings" }
+                element("table", .class("readings")) {
+                    element("thead") {
+                        element("tr") {
+                            for head in ["Taken", "Kind", "Value", "As sent", "Remarks"] {
+                                element("th", .scope("col")) { head }
+                            }
+                        }
+                    }
+                    element("tbody") { for reading in latest { line(reading) } }
+                }
+            }
+        }
+    }
+
+    private func line(_ reading: ChartReading) -> HTML {
+        element("tr", .class(reading.correction == nil ? "reading" : "reading wrong")) {
+            element("td") { time.short(reading.takenAt) }
+            element("td") { reading.kind.name }
+            element("td") {
+                reading.code ?? Signs.number(reading.value, reading.kind)
+                if let unit = reading.kind.canonicalUnit?.words { " \(unit)" }
+            }
+            element("td") {
+                if reading.code == nil { "\(reading.valueSent) \(reading.unitSent ?? "")" }
+            }
+            element("td") {
+                if reading.isSuspect { element("span", .class("tag")) { "Suspect" } }
+                if reading.isLate { element("span", .class("tag plain")) { "Late" } }
+                if let correction = reading.correction {
+                    element("span") { "Entered in error (\(correction))" }
+                } else if file.viewer.mayAct {
+                    correctionForm(reading)
+                }
+            }
+        }
+    }
+
+    private func correctionForm(_ reading: ChartReading) -> HTML {
+        let id = "reason-\(reading.key.device)-\(reading.key.report)-\(reading.place)"
+        return element("details", .class("act")) {
+            element("summary") { "Entered in error" }
+            element("form", .method("post"), .action(Place("patients", code, "corrections"))) {
+                PageFrame.formToken(form)
+                element("input", .type("hidden"), .name("device"), .value(reading.key.device.description))
+                element("input", .type("hidden"), .name("report"), .value(reading.key.report.description))
+                element("input", .type("hidden"), .name("reading"), .value("\(reading.place)"))
+                element("label", .for(id)) { "Why" }
+                element("input", .type("text"), .id(id), .name("reason"), .maxlength(500), .required)
+                element("button", .type("submit")) { "Mark it" }
+            }
+        }
+    }
+
+    // MARK: Beside
+
+    private var contact: HTML {
+        let details = patient.details
+        return element("section", .class("card")) {
+            element("h2") { "Contact" }
+            facts([
+                ("Telephone", details.phone), ("Prefers", details.contactPreference),
+                ("Next of kin", details.nextOfKin),
+                ("GP practice", details.gpPractice), ("Language", details.language),
+                ("NHS number", details.nhsNumber.map(Self.grouped)),
+                ("Born", patient.profile.born.map(\.description)),
+                ("Key worker", patient.keyWorker.map { file.team[$0] ?? $0.description } ?? "nobody"),
+            ])
+        }
+    }
+
+    /// 999 000 0018
+    private static func grouped(_ number: String) -> String {
+        guard number.utf8.count == 10 else { return number }
+        return "\(number.prefix(3)) \(number.dropFirst(3).prefix(3)) \(number.suffix(4))"
+    }
+
+    private func facts(_ rows: [(String, String?)]) -> HTML {
+        element("dl", .class("facts")) {
+            for (name, value) in rows {
+                if let value {
+                    element("dt") { name }
+                    element("dd") { element("bdi") { value } }
+                }
+            }
+        }
+    }
+
+    private var plan: HTML {
+        let kinds = Kind.allCases.filter { kind in Side.allCases.contains { !file.plan.limits(kind, $0).isEmpty } }
+        return element("section", .class("card")) {
+            element("h2") { "Plan" }
+            facts([
+                (
+                    "Conditions",
+                    patient.profile.conditions.isEmpty
+                        ? "none named" : patient.profile.conditions.joined(separator: ", ")
+                ),
+                ("NEWS2 scale", "\(patient.profile.news2Scale)"),
+                (
+                    "Paused",
+                    patient.pauses.last.map { "\($0.from) to \($0.until)" + ($0.reason.map { ", \($0)" } ?? "") }
+                ),
+            ])
+            if !patient.schedule.isEmpty {
+                element("h3") { "Due" }
+                element("ul", .class("plain")) {
+                    for slot in patient.schedule { element("li") { Self.words(slot) } }
+                }
+            }
+            element("details") {
+                element("summary") { "Limits in force" }
+                element("table", .class("limits")) {
+                    element("thead") {
+                        element("tr") {
+                            for head in ["Kind", "Red low", "Amber low", "Amber high", "Red high"] {
+                                element("th", .scope("col")) { head }
+                            }
+                        }
+                    }
+                    element("tbody") {
+                        for kind in kinds {
+                            element("tr") {
+                                element("th", .scope("row")) { kind.name }
+                                limit(kind, .low, .red)
+                                limit(kind, .low, .amber)
+                                limit(kind, .high, .amber)
+                                limit(kind, .high, .red)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private func limit(_ kind: Kind, _ side: Side, _ severity: Severity) -> HTML {
+        let limits = file.plan.limits(kind, side).filter { $0.threshold.severity == severity }
+        return element("td") {
+            limits.map { found in
+                let limit = found.threshold.limit
+                let sign = side == .low ? (limit.inclusive ? "≤" : "<") : (limit.inclusive ? "≥" : ">")
+                return "\(sign) \(Signs.number(limit.value, kind))"
+            }.joined(separator: ", ")
+        }
+    }
+
+    private static func words(_ slot: ScheduleSlot) -> String {
+        let days =
+            slot.days.count == 7
+            ? "every day" : Weekday.allCases.filter(slot.days.contains).map(\.rawValue).joined(separator: ", ")
+        let minutes = slot.due % 60
+        return slot.kinds.map(\.name).joined(separator: ", ")
+            + " at \(slot.due / 60):\(minutes < 10 ? "0" : "")\(minutes), \(days)"
+    }
+
+    private var devices: HTML {
+        element("section", .class("card")) {
+            element("h2") { "Readers" }
+            if file.devices.isEmpty { element("p", .class("empty")) { "None." } }
+            for device in file.devices {
+                element("h3") {
+                    element("bdi") { device.code.description }
+                    if let until = device.until, until <= file.at { element("span", .class("tag plain")) { "Before" } }
+                }
+                facts([
+                    ("Connection", device.isOnline.map { $0 ? "online" : "offline" } ?? "has said nothing"),
+                    ("Battery", device.battery.map { "\(Int(exactly: $0.rounded()) ?? 0) %" }),
+                    ("Firmware", device.firmware), ("Heard", device.heardAt.map(time.short)),
+                    (
+                        "Paired",
+                        "since \(time.day(device.from))" + (device.until.map { " until \(time.day($0))" } ?? "")
+                    ),
+                ])
+            }
+        }
+    }
+
+    private var answers: HTML {
+        guard !file.answers.isEmpty else { return .nothing }
+        return element("section", .class("card")) {
+            element("h2") { "Answers" }
+            element("ul", .class("plain")) {
+                for answer in file.answers.prefix(20) {
+                    element("li") {
+                        "\(time.short(answer.takenAt)): "
+                        element("bdi") { answer.question.replacing("-", with: " ") }
+                        ": "
+                        element("bdi") {
+                            answer.value == "true" ? "yes" : answer.value == "false" ? "no" : answer.value
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

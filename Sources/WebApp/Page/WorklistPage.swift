@@ -1,0 +1,229 @@
+import Alerting
+import Clinical
+
+/// What of the worklist is asked for.
+struct WorklistFilter: Sendable {
+    var mine = false
+    var condition: String?
+    var state: TriageState?
+    var search: String?
+    var page = 0
+
+    init(_ form: WebForm) {
+        mine = form["who"] == "mine"
+        condition = form["condition"]
+        state = form["state"].flatMap(TriageState.init(rawValue:))
+        search = form["q"]
+        page = form["page"].flatMap { Int($0) }.map { min(max($0, 0), 10_000) } ?? 0
+    }
+
+    var query: [(String, String)] {
+        var query: [(String, String)] = []
+        if mine { query.append(("who", "mine")) }
+        if let condition { query.append(("condition", condition)) }
+        if let state { query.append(("state", state.rawValue)) }
+        if let search { query.append(("q", search)) }
+        if page > 0 { query.append(("page", "\(page)")) }
+        return query
+    }
+
+    func takes(_ row: WorklistRow, _ viewer: Viewer) -> Bool {
+        if mine, row.triage.keyWorker != viewer.careManager { return false }
+        if let condition, !row.conditions.contains(condition) { return false }
+        if let state, row.triage.state != state { return false }
+        guard let search else { return true }
+        let text = "\(row.triage.patient) \(row.name ?? "")".lowercased()
+        return search.lowercased().split(separator: " ").allSatisfy { text.contains($0) }
+    }
+}
+
+/// The worklist: who must be looked at, those first who must be looked at first.
+struct WorklistPage {
+    static let pageSize = 100
+
+    let list: Worklist
+    let filter: WorklistFilter
+    let form: String
+    private let time: PageTime
+    private let shown: [WorklistRow]
+
+    init(_ list: Worklist, _ filter: WorklistFilter, form: String) {
+        self.list = list
+        self.filter = filter
+        self.form = form
+        time = PageTime(now: list.at, timeZone: list.viewer.timeZone)
+        let viewer = list.viewer
+        shown = list.rows.filter { filter.takes($0, viewer) }
+    }
+
+    var page: HTML {
+        PageFrame.page(
+            title, viewer: list.viewer, form: form, refresh: Place(query: filter.query + [("auto", "1")])
+        ) {
+            element("div", .class("bar")) {
+                element("h1") { element("bdi") { list.viewer.siteName } }
+                element("span", .id("live"), .class("live"), .role("status"), .hidden) { "Connecting…" }
+                element("label", .id("sound-choice"), .class("choice"), .hidden) {
+                    element("input", .type("checkbox"), .id("sound"))
+                    " Sound for a new red"
+                }
+            }
+            element("p", .id("announce"), .class("visually-hidden"), .aria(.live, "assertive"))
+            filters
+            part
+        }
+    }
+
+    private var title: String {
+        let reds = list.rows.count { $0.triage.state == .red }
+        return reds > 0 ? "(\(reds) red) Worklist" : "Worklist"
+    }
+
+    private var filters: HTML {
+        element("form", .method("get"), .action(Place()), .class("filters"), .role("search")) {
+            element("label", .for("who")) { "Patients" }
+            element("select", .id("who"), .name("who")) {
+                option("", "of the site", filter.mine ? "mine" : "")
+                option("mine", "mine", filter.mine ? "mine" : "")
+            }
+            element("label", .for("condition")) { "Condition" }
+            element("select", .id("condition"), .name("condition")) {
+                option("", "any", filter.condition ?? "")
+                for condition in Set(list.rows.flatMap(\.conditions)).sorted() {
+                    option(condition, condition, filter.condition ?? "")
+                }
+            }
+            element("label", .for("state")) { "State" }
+            element("select", .id("state"), .name("state")) {
+                option("", "any", filter.state?.rawValue ?? "")
+                for state in TriageState.allCases {
+                    option(state.rawValue, Signs.word(state), filter.state?.rawValue ?? "")
+                }
+            }
+            element("label", .for("search")) { "Search" }
+            element("input", .type("search"), .id("search"), .name("q"), .value(filter.search ?? ""), .maxlength(100))
+            element("button", .type("submit")) { "Show" }
+        }
+    }
+
+    private func option(_ value: String, _ words: String, _ chosen: String) -> HTML {
+        element("option", .value(value), .selected(value == chosen)) { words }
+    }
+
+    /// What is replaced when something changed.
+    var part: HTML {
+        element("div", .id("list"), .data(.at, time.clock(list.at))) {
+            summary
+            if !list.others.isEmpty { others }
+            table
+        }
+    }
+
+    private var summary: HTML {
+        let count = Dictionary(grouping: list.rows, by: \.triage.state).mapValues(\.count)
+        return element("p", .class("summary")) {
+            element("strong") { "As at \(time.clock(list.at))" }
+            for state in TriageState.allCases {
+                element("span", .class("count")) {
+                    Signs.state(state)
+                    " \(count[state] ?? 0)"
+                }
+            }
+            if shown.count != list.rows.count {
+                element("span") { "\(shown.count) of \(list.rows.count) shown" }
+                element("a", .href(Place())) { "Show all" }
+            }
+        }
+    }
+
+    private var table: HTML {
+        let start = filter.page * Self.pageSize
+        let rows = shown.dropFirst(start).prefix(Self.pageSize)
+        return .all([
+            element("table", .class("worklist")) {
+                element("thead") {
+                    element("tr") {
+                        for head in ["State", "Patient", "Why", "Unanswered", "Key worker", "Last reading"] {
+                            element("th", .scope("col")) { head }
+                        }
+                    }
+                }
+                element("tbody") { for row in rows { line(row) } }
+            },
+            rows.isEmpty ? element("p", .class("empty")) { "Nobody to show." } : .nothing,
+            pager(from: start, count: rows.count),
+        ])
+    }
+
+    private func pager(from start: Int, count: Int) -> HTML {
+        guard shown.count > Self.pageSize else { return .nothing }
+        func place(_ page: Int) -> Place {
+            var other = filter
+            other.page = page
+            return Place(query: other.query)
+        }
+        return element("nav", .class("pager"), .aria(.label, "More patients")) {
+            if start > 0 { element("a", .href(place(filter.page - 1))) { "Before" } }
+            element("span") { "\(min(start + 1, shown.count))–\(start + count) of \(shown.count)" }
+            if start + count < shown.count { element("a", .href(place(filter.page + 1))) { "Next" } }
+        }
+    }
+
+    private func line(_ row: WorklistRow) -> HTML {
+        let triage = row.triage
+        let code = triage.patient.description
+        return element(
+            "tr", .class("row row-\(triage.state.rawValue)"), .data(.state, triage.state.rawValue),
+            .data(.patient, code)
+        ) {
+            element("td") { Signs.state(triage.state) }
+            element("th", .scope("row")) {
+                element("a", .href(Place("patients", code))) { element("bdi") { row.name ?? code } }
+                element("span", .class("small")) {
+                    if row.name != nil { "\(code) " }
+                    if row.isHighRisk { element("span", .class("tag")) { "High risk" } }
+                    for condition in row.conditions { element("span", .class("tag plain")) { condition } }
+                }
+            }
+            element("td", .class("why")) {
+                element("span") { triage.reasons.first.map(Signs.reason) ?? "Nothing to do" }
+                element("span", .class("small")) {
+                    if triage.reasons.count > 1 { "and \(triage.reasons.count - 1) more " }
+                    if row.isOverdue { element("span", .class("tag")) { "Overdue" } }
+                    if row.recoveredUnseen > 0 {
+                        element("span", .class("tag")) { "Recovered, not yet seen: \(row.recoveredUnseen)" }
+                    }
+                    if row.muted > 0 { element("span", .class("tag plain")) { "Shelved: \(row.muted)" } }
+                }
+            }
+            element("td", .class("when unanswered")) {
+                if let since = row.unansweredSince { element("strong") { time.age(since) } } else { "–" }
+            }
+            element("td", .class("keyworker")) {
+                element("bdi") { triage.keyWorker.map { list.team[$0] ?? $0.description } ?? "nobody" }
+            }
+            element("td", .class("when last")) {
+                if let last = triage.lastReadingAt { time.short(last) } else { "none in a month" }
+            }
+        }
+    }
+
+    private var others: HTML {
+        element("details", .class("card"), list.others.contains { $0.severity == .red } ? .open : nil) {
+            element("summary") { "\(list.others.count) alerts of the site and its readers" }
+            element("ul", .class("plain")) {
+                for episode in list.others {
+                    element("li") {
+                        Signs.severity(episode.severity)
+                        " "
+                        element("a", .href(Place("alerts", episode.id.description))) {
+                            element("bdi") { AlertPart.subject(episode) }
+                            ": \(Signs.rule(episode.rule))"
+                        }
+                        " \(episode.state.rawValue), \(time.age(episode.raisedAt))"
+                    }
+                }
+            }
+        }
+    }
+}
