@@ -84,6 +84,32 @@ enrol() {
     "$homeward" enrol --config "$work/homeward.yaml" "$work/demo-ward.yaml" "$work/simulated-ward.yaml"
 }
 
+# A ready sign-in for the page of each site; password and secrets are this demo's alone.
+page_users=(sim-lead-ward demo-lead) page_addresses=() page_password=
+add_users() {
+    local user
+    page_password=demo-$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')
+    for user in "${page_users[@]}"; do
+        page_addresses+=("$("$homeward" user --config "$work/homeward.yaml" add "$user" <<<"$page_password" \
+            2>"$work/user.log")")
+    done
+}
+
+explain_page() {
+    cat <<TEXT
+
+The care managers' page of the simulated ward, and of the readers to try by hand (another site: each sees its own):
+
+  http://127.0.0.1:$http_port
+  code ${page_users[0]} or ${page_users[1]}, password $page_password, and six digits, which an authenticator app
+  makes of the addresses below, or
+
+    perl deploy/demo/code.pl '${page_addresses[0]}'
+    perl deploy/demo/code.pl '${page_addresses[1]}'
+
+TEXT
+}
+
 start_daemon() {
     "$homeward" serve --config "$work/homeward.yaml" 2>"$work/homeward.log" &
     daemon=$!
@@ -234,9 +260,11 @@ start_webhook
 write_configuration
 "$homeward" migrate --config "$work/homeward.yaml"
 enrol
+add_users
 start_daemon
 say "the daemon is ready; $patients patients, $rate reports a second, and recorded weights and glucose"
 explain
+explain_page
 start_readers
 publish_faults
 

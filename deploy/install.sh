@@ -33,3 +33,12 @@ install_server_packages() { install_missing mosquitto mosquitto-clients postgres
 
 # What the tests need beside: a mail server that misbehaves on demand, and a clock that jumps.
 install_test_packages() { install_missing python3-aiosmtpd faketime; }
+
+# A browser, and what drives it in an environment of its own; its Python into HOMEWARD_BROWSER_PYTHON.
+install_browser() {
+    install_missing chromium python3-venv
+    local environment=$PWD/.build/browser
+    [ -x "$environment/bin/python" ] || /usr/bin/python3 -m venv "$environment"
+    "$environment/bin/python" -c 'import playwright' 2>/dev/null || "$environment/bin/pip" install --quiet 'playwright>=1.50'
+    export HOMEWARD_BROWSER_PYTHON=$environment/bin/python
+}

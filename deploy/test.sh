@@ -52,6 +52,12 @@ outage_at_full_rate() {
         swift test --skip-build --filter FaultSuite/OutageTests
 }
 
+# A real chromium works through the care managers' page.
+page_in_a_browser() {
+    install_browser
+    swift test --skip-build --filter 'a care manager works through the page in a browser'
+}
+
 install_build_packages
 install_server_packages
 install_test_packages
@@ -59,6 +65,7 @@ step "format" format
 step "debug build" debug_build
 step "tests" tests
 if [ -z "$quick" ]; then
+    step "page in a browser" page_in_a_browser
     step "ring under ThreadSanitizer" ring_under_thread_sanitizer
     step "ring, ten million records" ring_in_release
     step "ring protocol model" deploy/verify-ring.sh

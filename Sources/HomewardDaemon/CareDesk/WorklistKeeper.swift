@@ -12,7 +12,8 @@ import Synchronization
 /// The worklist of everybody, made again when the database says that an alert or the registry changed, and in any case
 /// every few seconds while somebody looks; nobody looking, it rests. What of it a viewer gets is another's affair.
 ///
-/// A thread and connections of its own. Alerts are read each time; readings, which are many more, every twenty seconds.
+/// A thread and connections of its own. Alerts are read each time; readings, which are many more, so seldom that reading
+/// them takes a tenth of the time at most, and every twenty seconds at least.
 final class WorklistKeeper: Sendable {
     struct Ward: Sendable {
         var registry: Registry
@@ -36,7 +37,6 @@ final class WorklistKeeper: Sendable {
     private static let second: Int64 = 1_000_000_000
     /// So old a ward is shown at once; an older one is made again first.
     private static let fresh = 15 * second
-    private static let readingsEvery = 20 * second
     private static let restAfter = 120 * second
 
     private let configuration: DatabaseConfiguration
@@ -125,7 +125,7 @@ final class WorklistKeeper: Sendable {
             if isClosed { return }
             guard isWanted else { continue }
             do throws(StoreFailure) {
-                let ward = try maker.make(packs, readingsEvery: Self.readingsEvery)
+                let ward = try maker.make(packs)
                 publish(ward, isNews: ended == .word)
                 complaint = nil
             } catch {
@@ -166,6 +166,8 @@ private struct WardMaker {
     private var packs: PackLibrary?
     private var plans: Plans?
     private var readAt = Int64.min
+    /// How long reading everything took.
+    private var took: Int64 = 0
 
     init(_ configuration: DatabaseConfiguration, served: ServedChannels) {
         triage = TriageReader(configuration)
@@ -173,10 +175,10 @@ private struct WardMaker {
         self.served = served
     }
 
-    mutating func make(_ packs: PackLibrary, readingsEvery: Int64) throws(StoreFailure) -> WorklistKeeper.Ward {
+    mutating func make(_ packs: PackLibrary) throws(StoreFailure) -> WorklistKeeper.Ward {
         let now = linux_monotonic_nanoseconds()
         let isSame = self.packs.map { $0 == packs } ?? false
-        var isWhole = registry == nil || !isSame || readAt == .min || now - readAt >= readingsEvery
+        var isWhole = registry == nil || !isSame || readAt == .min || now - readAt >= min(10 * took, 20_000_000_000)
         if !isWhole {
             let version = try triage.readAlerts(&snapshot)
             isWhole = version != registry?.version
@@ -192,7 +194,8 @@ private struct WardMaker {
                 self.packs = packs
             }
             snapshot = stored.snapshot
-            readAt = now
+            took = linux_monotonic_nanoseconds() - now
+            readAt = now + took
         }
         guard let registry, var plans else {
             throw StoreFailure(kind: .transient, message: "making the worklist: no registry")

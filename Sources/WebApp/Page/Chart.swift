@@ -85,7 +85,7 @@ struct Chart {
         let margin = max((high - low) * 0.12, high.magnitude * 0.01, 1e-6)
         low -= margin
         high += margin
-        let raw = (high - low) / 4
+        let raw = (high - low) / 5
         var power = 1e-6
         while power * 10 <= raw, power < 1e12 { power *= 10 }
         let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw

@@ -45,6 +45,9 @@ struct PageTime: Sendable {
         return "\(parts.day ?? 0) \(month)"
     }
 
+    /// Less than a minute ago.
+    func isFresh(_ instant: Instant) -> Bool { now - instant < .minutes(1) }
+
     /// `now`, `12 min`, `3 h`, `2 days`.
     func age(_ instant: Instant) -> String {
         let minutes = (now - instant).microseconds / 60_000_000

@@ -92,7 +92,9 @@ struct PatientPage {
     private var charts: HTML {
         let start = file.at - .days(Int64(file.days))
         let byKind = Dictionary(grouping: file.readings, by: \.kind)
-        let kinds = byKind.keys.filter { !$0.isCoded }.sorted { $0.rawValue < $1.rawValue }
+        // What there are alerts of comes first.
+        let kinds = byKind.keys.filter { !$0.isCoded }.map { (kind: $0, isCalm: marks(of: $0).isEmpty ? 1 : 0) }
+            .sorted { ($0.isCalm, $0.kind.rawValue) < ($1.isCalm, $1.kind.rawValue) }.map(\.kind)
         return element("section") {
             element("div", .class("bar")) {
                 element("h2") { "Charts" }
@@ -321,7 +323,7 @@ struct PatientPage {
         return element("section", .class("card")) {
             element("h2") { "Answers" }
             element("ul", .class("plain")) {
-                for answer in file.answers.prefix(20) {
+                for answer in file.answers.prefix(8) {
                     element("li") {
                         "\(time.short(answer.takenAt)): "
                         element("bdi") { answer.question.replacing("-", with: " ") }

@@ -1,0 +1,188 @@
+"""The care managers' page in a real browser (Debian's chromium, driven by Playwright) against a running daemon.
+
+page.py URL BROKER_PORT SCREENSHOTS SECRET_OF_CM-01 SECRET_OF_CM-02
+
+Both accounts have the password of PASSWORD and see the site north with P0001, whose reader is dev-0001; P0099 is another
+site's. Ends with 0 when everything was seen, and says what was not. Screenshots go to the directory named.
+"""
+import base64
+import datetime
+import hashlib
+import hmac
+import os
+import re
+import struct
+import subprocess
+import sys
+import time
+
+from playwright.sync_api import expect, sync_playwright
+
+PASSWORD = "correct horse battery staple"
+url, broker_port, screenshots, *secrets = sys.argv[1:]
+patience = int(os.environ.get("PATIENCE", 60_000))
+expect.set_options(timeout=patience)
+
+
+def one_time_code(secret):
+    counter = struct.pack(">Q", int(time.time()) // 30)
+    digest = hmac.new(base64.b32decode(secret), counter, hashlib.sha1).digest()
+    offset = digest[19] & 15
+    return f"{(struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def publish(report, readings):
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    subprocess.run(
+        ["mosquitto_pub", "-h", "127.0.0.1", "-p", broker_port, "-q", "1", "-t", "homeward/v1/north/dev-0001/report",
+         "-m", f'{{"id":"{report}","taken_at":"{now}","readings":[{readings}]}}'], check=True, timeout=60)
+
+
+def sign_in(page, code, secret):
+    page.get_by_label("Your code").fill(code)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Six digits").fill(one_time_code(secret))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="Worklist")).to_be_visible()
+
+
+def shot(page, name, **options):
+    page.screenshot(path=os.path.join(screenshots, name + ".png"), **options)
+
+
+def see_a_red_arrive(page):
+    page.goto(url + "/", wait_until="domcontentloaded")
+    expect(page).to_have_url(re.compile("/sign-in"))
+    sign_in(page, "cm-01", secrets[0])
+    expect(page.locator("#live")).to_have_text("Live")
+    row = page.locator("tr[data-patient=P0001]")
+    expect(row).not_to_have_attribute("data-state", "red")
+    publish("red-1" + str(time.time()), '{"kind":"spo2","value":88,"unit":"%"}')
+    expect(row).to_have_attribute("data-state", "red")
+    expect(page.locator("#announce")).to_contain_text("New red: Ada")
+    expect(page).to_have_title(re.compile(r"^\(1 red\)"))
+    shot(page, "worklist", full_page=True)
+    # The keyboard alone: / searches, j finds the first row, Enter opens it.
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(row.get_by_role("link")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Ada")).to_be_visible()
+
+
+def deal_with_it(page, other):
+    alert = page.locator("article.alert").first
+    expect(alert).to_contain_text("SpO2 88 %")
+    shot(page, "patient", full_page=True)
+    # Another care manager has the same page open, and is quicker.
+    other.goto(url + "/patients/P0001", wait_until="domcontentloaded")
+    sign_in(other, "cm-02", secrets[1])
+    other.locator("article.alert").first.get_by_role("button", name="I have it").click()
+    expect(other.locator(".notice")).to_have_text("It is yours.")
+    alert.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator(".notice")).to_contain_text("it is acknowledged already")
+    expect(alert).to_contain_text("by Care manager 2")
+    alert.locator("summary", has_text="Shelve").click()
+    alert.get_by_label("Why").fill("Rings back at two")
+    alert.get_by_role("button", name="Shelve").click()
+    expect(page.locator(".notice")).to_have_text("Shelved.")
+    # It gets worse: back to open, and what was on the page meanwhile can't be acted on.
+    stale = page.locator("article.alert").first
+    publish("red-2" + str(time.time()), '{"kind":"spo2","value":80,"unit":"%"}')
+    expect(reopened(other)).to_have_attribute("data-state", "open")
+    stale.get_by_role("button", name="Take it back").click()
+    expect(page.locator(".notice")).to_contain_text("look again")
+    alert.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator(".notice")).to_have_text("Acknowledged.")
+    alert.locator("summary", has_text="Resolve").click()
+    alert.get_by_label("What was done").fill("Ambulance called, daughter is with her")
+    alert.get_by_role("button", name="Resolve").click()
+    expect(page.locator(".notice")).to_have_text("Resolved.")
+    expect(page.locator("article.alert.is-resolved").filter(has_text="SpO2 80 %")).to_be_attached()
+
+
+def reopened(page):
+    """The first alert of a page that is loaded again until it is open."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        page.reload(wait_until="domcontentloaded")
+        alert = page.locator("article.alert").first
+        if alert.get_attribute("data-state") == "open":
+            break
+        page.wait_for_timeout(200)
+    return page.locator("article.alert").first
+
+
+def correct_a_reading(page):
+    page.locator("summary", has_text="The last").click()
+    first = page.locator("tr.reading").first
+    first.locator("summary", has_text="Entered in error").click()
+    first.get_by_label("Why").fill("Finger was cold")
+    first.get_by_role("button", name="Mark it").click()
+    expect(page.locator(".notice")).to_have_text("Marked as entered in error.")
+
+
+def be_refused(page):
+    answer = page.goto(url + "/patients/P0099", wait_until="domcontentloaded")
+    assert answer.status == 404, answer.status
+    expect(page.get_by_role("heading", name="Not here")).to_be_visible()
+
+
+def look_at_it_otherwise(browser, page):
+    cookies = page.context.cookies()
+    for name, options in {
+        "worklist-dark": {"color_scheme": "dark"},
+        "worklist-narrow": {"viewport": {"width": 360, "height": 740}},
+        "patient-dark": {"color_scheme": "dark"},
+        "patient-narrow": {"viewport": {"width": 360, "height": 740}},
+        "worklist-without-script": {"java_script_enabled": False},
+    }.items():
+        context = browser.new_context(**options)
+        context.add_cookies(cookies)
+        view = context.new_page()
+        view.goto(url + ("/patients/P0001" if name.startswith("patient") else "/"), wait_until="domcontentloaded")
+        if name == "worklist-dark":
+            expect(view.locator("#live")).to_have_text("Live")
+        expect(view.locator("main")).to_be_visible()
+        shot(view, name, full_page=True)
+        if "narrow" in name:
+            width = view.evaluate("document.documentElement.scrollWidth")
+            assert width <= 360, f"{name} is {width} pixels wide"
+        context.close()
+
+
+def sign_out(page, other):
+    other.goto(url + "/", wait_until="domcontentloaded")
+    expect(other.locator("#live")).to_have_text("Live")
+    page.goto(url + "/", wait_until="domcontentloaded")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile("/sign-in"))
+    assert page.goto(url + "/patients/P0001", wait_until="domcontentloaded").url.endswith("next=%2Fpatients%2FP0001")
+    # A page that is open says that it is no longer signed in.
+    elsewhere = other.context.new_page()
+    elsewhere.goto(url + "/", wait_until="domcontentloaded")
+    elsewhere.get_by_role("button", name="…everywhere").click()
+    expect(other.locator("#live")).to_contain_text("Signed out")
+
+
+with sync_playwright() as playwright:
+    browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    complaints = []
+    pages = [browser.new_context(viewport={"width": 1280, "height": 800}).new_page() for _ in range(2)]
+    for page in pages:
+        page.set_default_timeout(patience)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        # What the content policy refuses is a mistake of ours.
+        page.on("console", lambda message: complaints.append(message.text)
+                if "Content Security Policy" in message.text else None)
+    see_a_red_arrive(pages[0])
+    deal_with_it(*pages)
+    correct_a_reading(pages[0])
+    be_refused(pages[0])
+    look_at_it_otherwise(browser, pages[0])
+    sign_out(*pages)
+    assert not complaints, complaints
+    browser.close()
+print("seen")
