@@ -42,11 +42,12 @@ struct StatusResponder: HTTPResponder {
 
     func respond(to request: Request, context: WebContext) async throws -> Response {
         let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
-        if let people, pages != .status, !isStatus(request.uri.path), length <= PageResponder.formLimit {
+        let hasBody = length > 0 || request.headers[.transferEncoding] != nil
+        let isForPeople = pages != .status && !isStatus(request.uri.path)
+        if let people, isForPeople, length <= PageResponder.formLimit, !hasBody || request.method == .post {
             return try await people.respond(to: request, context: context)
         }
         let answer = length > Self.bodyLimit ? Answer(.contentTooLarge, "too large") : answer(to: request)
-        let hasBody = length > 0 || request.headers[.transferEncoding] != nil
         return response(answer, isHead: request.method == .head, hangsUp: hasBody ? context.channel : nil)
     }
 

@@ -92,6 +92,8 @@ final class MemoryDesk: CareDesk {
     }
 
     static func file(_ text: String, _ subject: Subject) -> AlertFile {
+        // PostgreSQL keeps no NUL in JSON.
+        let text = text.replacing("\0", with: "")
         let json = String(decoding: try! JSONEncoder().encode([text: [text]]), as: UTF8.self)
         return AlertFile(
             episode: episode(text, subject), acknowledgedBy: text, resolvedAt: nil, resolvedBy: text,

@@ -44,7 +44,8 @@ struct AlertPart {
         let episode = file.episode
         var words = "Raised \(time.short(episode.raisedAt)), "
         switch episode.state {
-        case .open: words += time.isFresh(episode.raisedAt) ? "unanswered" : "unanswered for \(time.age(episode.raisedAt))"
+        case .open:
+            words += time.isFresh(episode.raisedAt) ? "unanswered" : "unanswered for \(time.age(episode.raisedAt))"
         case .acknowledged, .shelved:
             words += episode.state.rawValue
             if let at = episode.acknowledgedAt { words += " since \(time.short(at))" }

@@ -20,8 +20,25 @@ struct PageResponder: Sendable {
 
     /// A form is short; what says to be longer is refused unread.
     static let formLimit = 16 * 1024
+    private static let noForm = "no form, or one that is too long"
+    private static let formTime = Duration.seconds(10)
 
     func respond(to request: Request, context: WebContext) async throws -> Response {
+        var response = await answer(to: request)
+        // What is left of its body is not waited for.
+        if [.badRequest, .methodNotAllowed].contains(response.status) {
+            response.headers[.connection] = "close"
+            let body = response.body
+            let channel = context.channel
+            response.body = ResponseBody { writer in
+                try await body.write(writer)
+                channel.close(promise: nil)
+            }
+        }
+        return response
+    }
+
+    private func answer(to request: Request) async -> Response {
         let parts = request.uri.path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
         do throws(CareDeskUnavailable) {
             switch (request.method, parts.first, parts.count) {
@@ -144,7 +161,7 @@ struct PageResponder: Sendable {
     private func post(
         _ parts: [String], _ request: Request, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> Response {
-        guard let form = await form(of: request) else { return text(.badRequest, "no form, or one that is too long") }
+        guard let form = await form(of: request) else { return text(.badRequest, Self.noForm) }
         guard isOurs(request), SessionCookie.isFormToken(form["form"], of: session) else {
             return html(
                 PageFrame.message("Not done", "This form is out of date, or does not come from this page. Try again."),
@@ -222,7 +239,7 @@ struct PageResponder: Sendable {
 
     private func signIn(_ request: Request) async throws(CareDeskUnavailable) -> Response {
         guard isOurs(request) else { return text(.forbidden, "sign in on this page") }
-        guard let form = await form(of: request) else { return text(.badRequest, "no form, or one that is too long") }
+        guard let form = await form(of: request) else { return text(.badRequest, Self.noForm) }
         let next = form["next"].flatMap(Self.ownPlace)
         let attempt = SignInAttempt(
             careManager: form["code"] ?? "", password: Array((form.exactly("password") ?? "").utf8.prefix(1024)),
@@ -266,13 +283,25 @@ struct PageResponder: Sendable {
         return from == origin || from == "\(scheme)://\(request.head.authority ?? "")"
     }
 
+    /// Nil for what is no form, is too long, or does not come to its end in time.
     private func form(of request: Request) async -> WebForm? {
         guard request.headers[.contentType]?.hasPrefix("application/x-www-form-urlencoded") ?? false else { return nil }
-        do {
-            let body = try await request.body.collect(upTo: Self.formLimit)
-            return WebForm(String(buffer: body))
-        } catch {
-            return nil
+        let body = request.body
+        return await withTaskGroup(of: WebForm?.self) { tasks in
+            tasks.addTask {
+                do {
+                    return WebForm(String(buffer: try await body.collect(upTo: Self.formLimit)))
+                } catch {
+                    return nil
+                }
+            }
+            tasks.addTask {
+                do { try await Task.sleep(for: Self.formTime) } catch {}
+                return nil
+            }
+            let form = await tasks.next() ?? nil
+            tasks.cancelAll()
+            return form
         }
     }
 
