@@ -3,16 +3,18 @@
 #
 #   deploy/test.sh            everything, as CI runs it
 #   deploy/test.sh --quick    debug build and tests alone
+#   deploy/test.sh --browser  these, and the care managers' page in a real chromium, which Playwright (from PyPI) drives
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=deploy/install.sh
 source deploy/install.sh
 
-quick=
+quick= browser=
 case ${1:-} in
     --quick) quick=yes ;;
+    --browser) quick=yes browser=yes ;;
     '') ;;
-    *) echo "usage: deploy/test.sh [--quick]" >&2; exit 64 ;;
+    *) echo "usage: deploy/test.sh [--quick | --browser]" >&2; exit 64 ;;
 esac
 
 step() {
@@ -64,8 +66,8 @@ install_test_packages
 step "format" format
 step "debug build" debug_build
 step "tests" tests
+if [ -n "$browser" ]; then step "page in a browser" page_in_a_browser; fi
 if [ -z "$quick" ]; then
-    step "page in a browser" page_in_a_browser
     step "ring under ThreadSanitizer" ring_under_thread_sanitizer
     step "ring, ten million records" ring_in_release
     step "ring protocol model" deploy/verify-ring.sh
