@@ -9,7 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=deploy/install.sh
 source deploy/install.sh
 
-quick= browser=
+quick=''
+browser=''
 case ${1:-} in
     --quick) quick=yes ;;
     --browser) quick=yes browser=yes ;;
