@@ -30,7 +30,20 @@ debug_build() { swift build --build-tests --explicit-target-dependency-import-ch
 
 release_build() { swift build -c release --static-swift-stdlib; }
 
-tests() { swift test --skip-build; }
+# What failed stands at the end too: thousands of lines come between.
+told_at_the_end() {
+    local log status=0
+    log=$(mktemp)
+    "$@" 2>&1 | tee "$log" || status=$?
+    if [ "$status" -ne 0 ]; then
+        say "what failed"
+        grep -aE -A 3 'recorded an issue|^error:|Fatal error|Crash' "$log" | grep -av '^◇' | head -n 100 || true
+    fi
+    rm -f "$log"
+    return "$status"
+}
+
+tests() { told_at_the_end swift test --skip-build; }
 
 # The ring alone, which needs no package and builds in seconds. Debug builds send a million records, release ten.
 ring_under_thread_sanitizer() {
@@ -41,15 +54,15 @@ ring_in_release() { HOMEWARD_ROOMS=RingBuffer swift test -c release --scratch-pa
 
 # The ordinary run has two short seeds.
 faults() {
-    HOMEWARD_FAULT_SEEDS=10 HOMEWARD_FAULT_SECONDS=15 swift test --skip-build --filter FaultTests
+    HOMEWARD_FAULT_SEEDS=10 HOMEWARD_FAULT_SECONDS=15 told_at_the_end swift test --skip-build --filter FaultTests
 }
 
 # At the rate that the promise is for, which a debug build does not keep.
 outage_at_full_rate() {
     local binaries
     binaries=$(swift build -c release --static-swift-stdlib --show-bin-path)
-    HOMEWARD_BINARY=$binaries/homeward HOMEWARD_OUTAGE_RATE=2000 \
-        swift test --skip-build --filter FaultSuite/OutageTests
+    HOMEWARD_BINARY=$binaries/homeward HOMEWARD_OUTAGE_RATE=2000 HOMEWARD_RED_SECONDS=5 \
+        told_at_the_end swift test --skip-build --filter FaultSuite/OutageTests
 }
 
 install_build_packages

@@ -13,7 +13,8 @@ extension PostgresStoreSuite {
             .appending(path: "../../deploy/roles.sql").standardized.path
 
         private func configuration(_ database: TestDatabase, _ role: String) -> DatabaseConfiguration {
-            DatabaseConfiguration(url: database.cluster.url(database: database.name, user: role), deadline: .seconds(5))
+            DatabaseConfiguration(
+                url: database.cluster.url(database: database.name, user: role), deadline: .seconds(30))
         }
 
         /// Whichever comes first, migration or roles.
