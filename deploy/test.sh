@@ -43,7 +43,10 @@ told_at_the_end() {
     return "$status"
 }
 
-tests() { told_at_the_end swift test --skip-build; }
+# Apart, since a test that waits for a server holds a thread, of which there are as many as cores.
+tests() { told_at_the_end swift test --skip-build --skip IntegrationTests --skip PostgresStoreTests; }
+
+server_tests() { told_at_the_end swift test --skip-build --filter IntegrationTests --filter PostgresStoreTests; }
 
 # The ring alone, which needs no package and builds in seconds. Debug builds send a million records, release ten.
 ring_under_thread_sanitizer() {
@@ -71,6 +74,7 @@ install_test_packages
 step "format" format
 step "debug build" debug_build
 step "tests" tests
+step "tests against PostgreSQL and the whole daemon" server_tests
 if [ -z "$quick" ]; then
     step "ring under ThreadSanitizer" ring_under_thread_sanitizer
     step "ring, ten million records" ring_in_release

@@ -11,7 +11,7 @@ import Testing
 @testable import Delivery
 
 /// Against a real SMTP server, which misbehaves when told to.
-@Suite(.timeLimit(.minutes(1))) struct MailDeliveryTests {
+@Suite(.timeLimit(.minutes(20))) struct MailDeliveryTests {
     private static func channels(
         _ port: UInt16, _ security: EmailChannel.Server.Security = .none, login: (String, String)? = nil,
         caFile: String? = nil, deadline: Interval = .seconds(10)

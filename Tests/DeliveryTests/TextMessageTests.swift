@@ -8,7 +8,7 @@ import Testing
 
 @testable import Delivery
 
-@Suite(.timeLimit(.minutes(1))) struct TextMessageTests {
+@Suite(.timeLimit(.minutes(20))) struct TextMessageTests {
     private static func channels(
         _ url: String, body: String = #"{"to":"{to}","text":"{text}"}"#, authorization: String? = nil,
         caFile: String? = nil
