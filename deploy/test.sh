@@ -25,6 +25,16 @@ step() {
 
 format() { swift format lint --strict --recursive Package.swift Sources Tests; }
 
+# A link to a page that is not there is a warning of DocC's.
+guides() {
+    local compiler pages
+    compiler=$(dirname "$(readlink -f "$(command -v swift)")")/docc
+    pages=$(mktemp -d)
+    "$compiler" convert Sources/HomewardDaemon/HomewardDaemon.docc --warnings-as-errors --output-dir "$pages" \
+        --fallback-display-name Homeward --fallback-bundle-identifier homeward
+    rm -rf "$pages"
+}
+
 # Warnings are errors by the package's own settings; an import of a target that was not declared is one by this flag.
 debug_build() { swift build --build-tests --explicit-target-dependency-import-check error; }
 
@@ -72,6 +82,7 @@ install_build_packages
 install_server_packages
 install_test_packages
 step "format" format
+step "guides" guides
 step "debug build" debug_build
 step "tests" tests
 step "tests against PostgreSQL and the whole daemon" server_tests
