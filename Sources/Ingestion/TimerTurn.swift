@@ -28,6 +28,7 @@ extension BatchProcessor {
             // The database's clock has called them due; where ours is behind, they would be found not due again and again.
             try fire(due, &draft, in: store, by: due.map(\.due).reduce(instant, max))
             if let ledger { draft.record(ledger) }
+            if options.escalates { draft.escalate(at: instant) }
             try store.write(draft.rows)
             try store.commit()
             ledger?.handOver(draft.report.recordedAlerts, recorded: draft.rows.lateOutcomes)
@@ -39,12 +40,14 @@ extension BatchProcessor {
         }
     }
 
+    private static let kindsOfAlerts = [ShelvingEnd.kind, AcknowledgementEnd.kind, EscalationTimer.kind]
+
     /// `reach` nil: whoever is missing is told of at another time.
     private func dueTimers(
         of store: any CommitStore, waited: Interval, by instant: Instant, _ reach: MissedReach?
     ) throws(StoreFailure) -> [Timer] {
         var due = try store.dueTimers(
-            [HeldRed.kind, ShelvingEnd.kind], waited: waited, by: instant, limit: Self.timersAtOnce)
+            [HeldRed.kind] + (options.escalates ? Self.kindsOfAlerts : []), waited: waited, by: instant, limit: Self.timersAtOnce)
         let deferral = reach == .all ? waited : DueReadingTimer.longestDeferral
         guard let reach else { return due }
         due += try store.dueTimers(
@@ -64,7 +67,11 @@ extension BatchProcessor {
         _ due: [Timer], _ draft: inout Draft, in store: any CommitStore, by instant: Instant
     ) throws(StoreFailure) {
         let judged = try judgeSchedules(due.compactMap(DueReadingTimer.init), in: store, at: instant)
-        var subjects = Set(due.compactMap { HeldRed($0)?.finding.subject ?? ShelvingEnd($0)?.subject })
+        var subjects = Set(
+            due.compactMap {
+                HeldRed($0)?.finding.subject ?? ShelvingEnd($0)?.subject ?? AcknowledgementEnd($0)?.subject
+                    ?? EscalationTimer($0)?.subject
+            })
         for one in judged { subjects.formUnion([.patient(one.patient.code), .site(one.patient.site)]) }
         let open = try store.openEpisodes(of: Array(subjects))
         let dueAt = Dictionary(due.map { ($0.name, $0.due) }, uniquingKeysWith: { $1 })
@@ -82,7 +89,8 @@ extension BatchProcessor {
         }
         draft.add(judged.filter { patients.contains($0.patient.code) }, at: instant, open: open)
         raise(&draft, over: open, of: subjects)
-        bringBack(ours.compactMap { ShelvingEnd($0) }, &draft, over: open, at: instant)
+        draft.bringBack(ours, over: open, at: instant)
+        draft.tell(ours.compactMap(EscalationTimer.init), over: open, at: instant)
     }
 }
 
