@@ -52,18 +52,19 @@ public struct AlertTimers: Sendable {
     /// - Parameter episode: as it is after the action.
     public init(after action: AlertAction, on episode: Episode, at instant: Instant) {
         // Whoever does anything to an alert has seen it.
-        ended = [EscalationTimer.name(of: episode.id)]
+        ended = Self.all(of: episode.id)
         switch action {
         case .acknowledge, .take, .unshelve:
-            ended.append(ShelvingEnd.name(of: episode.id))
             if episode.state == .acknowledged, episode.severity == .red {
                 set.append(AcknowledgementEnd(of: episode, at: instant).timer)
             }
         case .shelve(let end):
-            ended.append(AcknowledgementEnd.name(of: episode.id))
             set.append(ShelvingEnd(of: episode, at: end).timer)
-        case .resolve:
-            ended += [AcknowledgementEnd.name(of: episode.id), ShelvingEnd.name(of: episode.id)]
+        case .resolve: break
         }
+    }
+
+    public static func all(of alert: AlertID) -> [TimerName] {
+        [EscalationTimer.name(of: alert), AcknowledgementEnd.name(of: alert), ShelvingEnd.name(of: alert)]
     }
 }

@@ -104,13 +104,14 @@ extension Draft {
         for index in rows.episodes.indices {
             let episode = rows.episodes[index].episode
             if episode.state != .open {
-                if episode.state == .resolved { rows.endedTimers.append(EscalationTimer.name(of: episode.id)) }
+                if episode.state == .resolved { rows.endedTimers += AlertTimers.all(of: episode.id) }
                 continue
             }
             guard let event = rows.episodes[index].events.last(where: { $0.transition.notifies }),
                 !isToldTogether(episode)
             else { continue }
-            if event.transition != .opened { rows.endedTimers.append(AcknowledgementEnd.name(of: episode.id)) }
+            // What would bring it back: it is back.
+            if event.transition != .opened { rows.endedTimers += AlertTimers.all(of: episode.id) }
             let progress = escalation.begin(
                 episode, spokeWith: event,
                 entries: rows.outbox.filter { $0.alert == episode.id && $0.revision == event.revision },
@@ -118,8 +119,6 @@ extension Draft {
             rows.episodes[index].episode.escalationLevel = progress?.level ?? 0
             if let progress {
                 rows.timers.append(EscalationTimer(of: episode, progress).timer)
-            } else {
-                rows.endedTimers.append(EscalationTimer.name(of: episode.id))
             }
         }
     }

@@ -263,14 +263,14 @@ import Testing
                     expected.insert(EscalationTimer.name(of: alert.id))
                     guard alert.severity == .red else { continue }
                     let told = try #require(lastTold[alert.id])
-                    #expect(ward.now - told < .minutes(15), "seed \(seed), step \(step)")
+                    try #require(ward.now - told < .minutes(15), "seed \(seed), step \(step)")
                 case .acknowledged where alert.severity == .red:
                     expected.insert(AcknowledgementEnd.name(of: alert.id))
                 case .shelved: expected.insert(ShelvingEnd.name(of: alert.id))
                 case .acknowledged, .resolved: break
                 }
             }
-            #expect(timers == expected, "seed \(seed), step \(step)")
+            try #require(timers == expected, "seed \(seed), step \(step)")
         }
         for step in 0..<120 {
             for _ in 0..<Int.random(in: 0...20, using: &random) {

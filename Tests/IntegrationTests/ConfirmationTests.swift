@@ -40,7 +40,7 @@ import Testing
         // A daemon that dies before it has recorded a message sends it again.
         #expect(try eventually { try stack.query("SELECT state FROM homeward.v_delivery") == [["sent"]] })
         stack.killDaemon()
-        _ = try stack.query("UPDATE homeward.timer SET due_at = now() - interval '1 minute' RETURNING kind")
+        _ = try stack.query("UPDATE homeward.timer SET due_at = now() - interval '1 minute' WHERE kind = 'confirmation' RETURNING kind")
         try stack.startReadyDaemon()
         #expect(try eventually { try alerts(stack) == [["P0001", "systolic-high", "red", "open"]] })
         #expect(eventually { hook.bodies.count == 2 })
@@ -70,7 +70,7 @@ import Testing
         // A daemon that dies before it has recorded a message sends it again.
         #expect(try eventually { try stack.query("SELECT state FROM homeward.v_delivery") == [["sent"]] })
         stack.killDaemon()
-        _ = try stack.query("UPDATE homeward.timer SET due_at = now() + interval '8 seconds' RETURNING kind")
+        _ = try stack.query("UPDATE homeward.timer SET due_at = now() + interval '8 seconds' WHERE kind = 'confirmation' RETURNING kind")
         try stack.startReadyDaemon()
         // Between two batches it has looked at what waits.
         for id in ["b", "c"] {
