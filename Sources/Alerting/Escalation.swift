@@ -108,10 +108,18 @@ public struct Escalation: Sendable {
     }
 
     /// The next step of an alert that is still open, whether its time has come or it is called for before that.
-    public func step(_ before: Progress, of episode: Episode, at instant: Instant) -> Step {
-        let chains = route.sites(of: episode).map { (site: $0, steps: route.steps(for: episode, site: $0, at: instant)) }
+    ///
+    /// - Parameters:
+    ///   - late: for how long it has been due by the clock of whoever kept it. The chain has come no further than that,
+    ///     whatever our own clock says.
+    ///   - instant: now by our own clock, which may have been set since.
+    public func step(_ before: Progress, of episode: Episode, late: Interval, at instant: Instant) -> Step {
+        let chains = route.sites(of: episode).map {
+            (site: $0, steps: route.steps(for: episode, site: $0, at: instant))
+        }
+        let elapsed = max(.seconds(0), min(instant, before.due + late) - before.began)
         // A clock that was set back does not take back that this is due.
-        var reach = max(before.next, instant - before.began)
+        var reach = max(before.next, elapsed)
         var entries = newlyTold(chains, before, through: reach, episode)
         while entries.isEmpty, let next = Self.next(in: chains.map(\.steps), after: reach) {
             reach = next
@@ -119,7 +127,7 @@ public struct Escalation: Sendable {
         }
         var after = before
         after.told = max(before.told, reach)
-        after.began = min(before.began, instant)
+        after.began = instant - elapsed
         let isUnanswered = entries.isEmpty
         if isUnanswered {
             guard repeats(episode) || before.people.isEmpty else {

@@ -30,7 +30,7 @@ public struct AcknowledgementEnd: Sendable, Hashable {
         writer.beginObject()
         subject.write(to: &writer)
         writer.endObject()
-        return Timer(kind: Self.kind, subject: alert.description, due: due, payload: writer.text)
+        return Timer(kind: Self.kind, subject: alert.description, due: due, payload: writer.text, delay: Self.time)
     }
 
     /// Nil for a timer of another kind, or one that can't be understood.

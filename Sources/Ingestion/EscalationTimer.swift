@@ -15,13 +15,17 @@ public struct EscalationTimer: Sendable, Hashable {
 
     public static func name(of alert: AlertID) -> TimerName { TimerName(kind: kind, subject: alert.description) }
 
+    /// For how long it has been due; nil where that is for our own clock to say.
+    var late: Interval?
+
     init(of episode: Episode, _ progress: Escalation.Progress) {
         alert = episode.id
         subject = episode.subject
         self.progress = progress
     }
 
-    var timer: Timer {
+    /// Due as long after `instant` as it is to wait, by the clock of whoever keeps it.
+    func timer(at instant: Instant) -> Timer {
         var writer = JSONWriter()
         writer.beginObject()
         subject.write(to: &writer)
@@ -40,7 +44,9 @@ public struct EscalationTimer: Sendable, Hashable {
         writer.name("unanswered")
         writer.value(progress.isUnanswered)
         writer.endObject()
-        return Timer(kind: Self.kind, subject: alert.description, due: progress.due, payload: writer.text)
+        return Timer(
+            kind: Self.kind, subject: alert.description, due: progress.due, payload: writer.text,
+            delay: progress.due - instant)
     }
 
     /// Nil for a timer of another kind, or one that can't be understood. What it does not say of the chain (a row that
@@ -52,6 +58,7 @@ public struct EscalationTimer: Sendable, Hashable {
         func number(_ name: String) -> Int64? { json[name]?.number.flatMap { Int64(exactly: $0) } }
         self.alert = alert
         self.subject = subject
+        late = timer.late
         progress = Escalation.Progress(
             revision: Int32(clamping: number("revision") ?? 1), level: Int(clamping: number("level") ?? 0),
             began: number("began_us").map { Instant(microseconds: $0) } ?? timer.due,
@@ -112,13 +119,14 @@ extension Draft {
             else { continue }
             // What would bring it back: it is back.
             if event.transition != .opened { rows.endedTimers += AlertTimers.all(of: episode.id) }
+            let spoke = instant.map { max($0, event.at) } ?? event.at
             let progress = escalation.begin(
                 episode, spokeWith: event,
                 entries: rows.outbox.filter { $0.alert == episode.id && $0.revision == event.revision },
-                isToldToAll: recorded.contains(episode.id), at: instant.map { max($0, event.at) } ?? event.at)
+                isToldToAll: recorded.contains(episode.id), at: spoke)
             rows.episodes[index].episode.escalationLevel = progress?.level ?? 0
             if let progress {
-                rows.timers.append(EscalationTimer(of: episode, progress).timer)
+                rows.timers.append(EscalationTimer(of: episode, progress).timer(at: spoke))
             }
         }
     }
@@ -132,9 +140,12 @@ extension Draft {
             guard let episode = change?.episode ?? open.first(where: { $0.id == timer.alert }), episode.state == .open,
                 !(change?.events.contains { $0.transition.notifies } ?? false)
             else { continue }
-            let step = escalation.step(timer.progress, of: episode, at: instant)
+            let step = escalation.step(
+                timer.progress, of: episode, late: timer.late ?? instant - timer.progress.due, at: instant)
             rows.outbox += step.entries
-            if let progress = step.progress { rows.timers.append(EscalationTimer(of: episode, progress).timer) }
+            if let progress = step.progress {
+                rows.timers.append(EscalationTimer(of: episode, progress).timer(at: instant))
+            }
             guard step.isNews else { continue }
             let told = episode.escalated(step, explanation: step.json, at: instant)
             report.escalated.append(told)

@@ -50,7 +50,8 @@ extension BatchProcessor {
         of store: any CommitStore, waited: Interval, by instant: Instant, _ reach: MissedReach?
     ) throws(StoreFailure) -> [Timer] {
         var due = try store.dueTimers(
-            [HeldRed.kind] + (options.escalates ? Self.kindsOfAlerts : []), waited: waited, by: instant, limit: Self.timersAtOnce)
+            [HeldRed.kind] + (options.escalates ? Self.kindsOfAlerts : []), waited: waited, by: instant,
+            limit: Self.timersAtOnce)
         let deferral = reach == .all ? waited : DueReadingTimer.longestDeferral
         guard let reach else { return due }
         due += try store.dueTimers(

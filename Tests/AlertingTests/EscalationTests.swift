@@ -89,17 +89,19 @@ import Testing
             while let next = progress, next.due <= began + .minutes(minutes) { step(at: next.due) }
         }
 
-        /// As if the timer were looked at then.
-        mutating func step(at instant: Instant) {
+        /// As if the timer were looked at then; `late` by the clock that keeps it, which is ours unless said.
+        mutating func step(at instant: Instant, late: Interval? = nil) {
             guard let before = progress else { return }
-            let step = Escalation(route: Route(registry: registry)).step(before, of: episode, at: instant)
+            let step = Escalation(route: Route(registry: registry)).step(
+                before, of: episode, late: late ?? instant - before.due, at: instant)
             note(step.entries, at: instant, isUnanswered: step.isUnanswered)
             progress = step.progress
             if step.isNews { episode = episode.escalated(step, explanation: "{}", at: instant).episode }
         }
     }
 
-    private func told(_ registry: Registry, _ severity: Severity = .red, _ alertClass: AlertClass = .clinical,
+    private func told(
+        _ registry: Registry, _ severity: Severity = .red, _ alertClass: AlertClass = .clinical,
         for minutes: Int64
     ) -> [String] {
         var chain = Chain(registry, severity, alertClass)
@@ -123,7 +125,9 @@ import Testing
     @Test func `the fallback is told that nobody answers`() {
         let registry = Self.registry(fallback: "duty@example.org")
         #expect(
-            told(registry, for: 45) == ["0: cm-01", "15: lead", "30: cm-01 lead email north !", "45: cm-01 lead email north !"])
+            told(registry, for: 45) == [
+                "0: cm-01", "15: lead", "30: cm-01 lead email north !", "45: cm-01 lead email north !",
+            ])
         let entry = OutboxEntry(
             alert: AlertID(high: 1, low: 1), revision: 1, step: 2, channel: .email, recipient: Self.north)
         #expect(Route(registry: registry).address(of: entry) == "duty@example.org")
@@ -185,7 +189,8 @@ import Testing
         let tuesday = CalendarDate(year: 2026, month: 11, day: 24)!
         let away = [Absence(from: tuesday, until: tuesday, deputy: Identifier("cm-03"))]
         let people = [
-            Self.person("cm-01"), Self.person("cm-02", away: away), Self.person("cm-03"), Self.person("lead", .teamLead),
+            Self.person("cm-01"), Self.person("cm-02", away: away), Self.person("cm-03"),
+            Self.person("lead", .teamLead),
         ]
         var chain = Chain(Self.registry(people, [Self.threeSteps]), at: late)
         chain.wait(30)
@@ -220,14 +225,15 @@ import Testing
     }
 
     /// (London, UTC): an alert five minutes before the site opens by its wall clock, on both sides of each change.
-    @Test(arguments: [
-        // Saturday 24 October 2026, 07:55 BST = 06:55 UTC; Sunday 25 October, 07:55 GMT = 07:55 UTC.
-        (1_792_824_900, "0: night"), (1_792_914_900, "0: night"),
-        // An hour earlier by UTC it is 06:55 and the same; an hour later the site is open.
-        (1_792_911_300, "0: night"), (1_792_918_500, "0: cm-01"),
-        // Saturday 28 March 2026, 07:55 GMT = 07:55 UTC; Sunday 29 March, 07:55 BST = 06:55 UTC.
-        (1_774_684_500, "0: night"), (1_774_767_300, "0: night"), (1_774_770_900, "0: cm-01"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            // Saturday 24 October 2026, 07:55 BST = 06:55 UTC; Sunday 25 October, 07:55 GMT = 07:55 UTC.
+            (1_792_824_900, "0: night"), (1_792_914_900, "0: night"),
+            // An hour earlier by UTC it is 06:55 and the same; an hour later the site is open.
+            (1_792_911_300, "0: night"), (1_792_918_500, "0: cm-01"),
+            // Saturday 28 March 2026, 07:55 GMT = 07:55 UTC; Sunday 29 March, 07:55 BST = 06:55 UTC.
+            (1_774_684_500, "0: night"), (1_774_767_300, "0: night"), (1_774_770_900, "0: cm-01"),
+        ] as [(Int64, String)])
     func `the night's rota ends by the wall clock when clocks change`(_ seconds: Int64, _ told: String) {
         let chain = Chain(
             Self.registry(Self.rotaTeam, Self.rota), at: Instant(microseconds: seconds * 1_000_000))
@@ -267,11 +273,18 @@ import Testing
         #expect(chain.told.dropFirst(2) == ["315: cm-01 lead cm-02 !", "330: cm-01 lead cm-02 !"])
     }
 
-    @Test func `a clock that was set back skips and repeats nothing`() {
+    /// The timer is kept by the database's clock: due there, whatever ours has been set to.
+    @Test(arguments: [-60, -1, 0, 90] as [Int64])
+    func `our own clock may be set: no step is left out, doubled or told early`(_ minutes: Int64) {
         var chain = Chain(Self.registry(Self.team, [Self.threeSteps]))
-        chain.step(at: Self.spoke - .hours(1))
-        chain.wait(-15)
-        #expect(chain.told == ["0: cm-01", "-60: lead", "-30: cm-02", "-15: cm-01 lead cm-02 !"])
+        let set = Self.spoke + .minutes(15 + minutes)
+        chain.step(at: set, late: .seconds(0))
+        #expect(chain.told.map { $0.split(separator: " ").last } == ["cm-01", "lead"])
+        let next = chain.progress.map { $0.due - set }
+        // Set back it can't be told from a step that was called for early: the next one waits no longer than its time.
+        #expect(next == (minutes < -15 ? .minutes(30) : minutes < 0 ? .minutes(16) : .minutes(15)))
+        chain.step(at: set + (next ?? .seconds(0)), late: .seconds(0))
+        #expect(chain.told.map { $0.split(separator: " ").last } == ["cm-01", "lead", "cm-02"])
     }
 
     @Test func `every row has its own key`() {
@@ -328,7 +341,7 @@ import Testing
         var told: [String] = []
         for _ in 0..<3 {
             guard let before = progress else { break }
-            let step = Escalation(route: route).step(before, of: episode, at: before.due)
+            let step = Escalation(route: route).step(before, of: episode, late: .seconds(0), at: before.due)
             let minute = (before.due - Self.spoke).microseconds / 60_000_000
             told.append("\(minute): " + step.recipients.map(\.description).joined(separator: " "))
             progress = step.progress

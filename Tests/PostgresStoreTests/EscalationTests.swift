@@ -34,7 +34,7 @@ extension PostgresStoreSuite {
             let progress = Escalation.Progress(
                 revision: 1, began: now - .minutes(16), told: .seconds(0), next: .minutes(15),
                 people: [code("cm-01")])
-            batch.timers = [EscalationTimer(of: alert, progress).timer]
+            batch.timers = [EscalationTimer(of: alert, progress).timer(at: now)]
             _ = try database.store().store([], batch)
             return database
         }
@@ -50,6 +50,7 @@ extension PostgresStoreSuite {
                     while let report = try processor.fireTimers(of: store, by: now) {
                         escalated += report.escalated.count
                     }
+                    store.close()
                     return true
                 } catch {
                     store.rollback()
@@ -159,7 +160,13 @@ extension PostgresStoreSuite {
         @Test func `an acknowledged red comes back when its hour is over, and goes up its chain anew`() throws {
             let database = try database()
             let desk = AlertDesk(database.configuration)
-            _ = try desk.act(.acknowledge, on: episode(1).id, by: actor, note: nil, seen: nil, at: now - .minutes(61))
+            _ = try desk.act(.acknowledge, on: episode(1).id, by: actor, note: nil, seen: nil, at: now)
+            // It lies an hour ahead by the server's clock.
+            #expect(
+                try database.value("SELECT due_at - now() <= interval '1 hour' FROM homeward.timer") == "t")
+            #expect(
+                try database.value("SELECT due_at - now() > interval '30 minutes' FROM homeward.timer") == "t")
+            try database.query("UPDATE homeward.timer SET due_at = now()")
             _ = try fire(database)
             #expect(try database.query("SELECT state, acknowledged_by FROM homeward.v_alert") == [["open", nil]])
             #expect(
@@ -200,7 +207,8 @@ extension PostgresStoreSuite {
                     (5, 'patient', 'P0001', 'e', 'red', 'resolved'), (6, 'patient', 'P0001', 'f', 'info', 'open'),
                     (7, 'patient', 'P0001', 'missed-reading', 'amber', 'open'))
                     AS a (n, subject_type, subject, rule, severity, state);
-                INSERT INTO homeward.alert_event (alert, revision, transition, severity, at, actor, summary, explanation)
+                INSERT INTO homeward.alert_event (alert, revision, transition, severity, at, actor, summary,
+                    explanation)
                 SELECT id, 4, 'worsened', severity, now(), 'homeward', '', '{}' FROM homeward.alert
                 """)
             _ = try Migrator.migrate(database.configuration)
@@ -208,7 +216,8 @@ extension PostgresStoreSuite {
             _ = try store.begin()
             let escalations = try store.everyTimer(EscalationTimer.kind).sorted { $0.subject < $1.subject }
             #expect(escalations.map { String($0.subject.suffix(1)) } == ["1", "2"])
-            #expect(escalations.compactMap(EscalationTimer.init).map(\.subject) == [.patient(code("P0001")), .instance])
+            #expect(
+                escalations.compactMap(EscalationTimer.init).map(\.subject) == [.patient(code("P0001")), .instance])
             #expect(escalations.compactMap(EscalationTimer.init).map(\.progress.revision) == [4, 4])
             let ends = try store.everyTimer(AcknowledgementEnd.kind)
             #expect(ends.compactMap(AcknowledgementEnd.init).map { String($0.alert.description.suffix(1)) } == ["3"])
