@@ -10,7 +10,8 @@ public struct Route: Sendable {
         self.registry = registry
     }
 
-    /// The outbox rows of one notifying transition: the chain's first step that reaches somebody.
+    /// The outbox rows of one notifying transition: the chain's first step that reaches somebody, with whatever steps
+    /// are due at the same time. Those after it are `Escalation`'s.
     ///
     /// Steps come from the site's escalation path for this class and severity, else the default: key worker, then
     /// team leads for clinical alerts; administrators, then team leads for technical ones. A person who is away is
@@ -18,20 +19,19 @@ public struct Route: Sendable {
     public func entries(for change: EpisodeChange, at instant: Instant) -> [OutboxEntry] {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
         let episode = change.episode
-        let sites = episode.site.map { [$0] } ?? registry.sites.keys.sorted { $0.description < $1.description }
         var entries: [OutboxEntry] = []
-        for site in sites {
-            for (step, people) in chain(for: episode, site: site, at: instant).enumerated() {
-                let reached = people.filter(registry.served.reach)
-                guard !reached.isEmpty else { continue }
-                entries += reached.flatMap { person in
-                    channels(of: person).map {
-                        OutboxEntry(
-                            alert: episode.id, revision: event.revision, step: step, channel: $0, recipient: person.code
-                        )
-                    }
+        for site in sites(of: episode) {
+            let steps = steps(for: episode, site: site, at: instant)
+            guard let first = steps.firstIndex(where: { $0.people.contains(where: registry.served.reach) }) else {
+                continue
+            }
+            var told: Set<Identifier> = []
+            for person in steps[first...].filter({ $0.after == steps[first].after }).flatMap(\.people)
+            where told.insert(person.code).inserted {
+                entries += channels(of: person).map {
+                    OutboxEntry(
+                        alert: episode.id, revision: event.revision, step: first, channel: $0, recipient: person.code)
                 }
-                break
             }
         }
         return entries + display(of: episode, revision: event.revision)
@@ -46,8 +46,8 @@ public struct Route: Sendable {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
         let episode = change.episode
         let all = registry.sites.keys.sorted { $0.description < $1.description }
-        var steps = (episode.site.map { [$0] } ?? all).flatMap { site in
-            Array(chain(for: episode, site: site, at: instant).enumerated())
+        var steps = sites(of: episode).flatMap { site in
+            Array(self.steps(for: episode, site: site, at: instant).map(\.people).enumerated())
         }
         if !steps.contains(where: { $0.element.contains(where: registry.served.reach) }) {
             steps = all.flatMap { site in
@@ -112,19 +112,40 @@ public struct Route: Sendable {
         }
     }
 
-    private func chain(for episode: Episode, site: Identifier, at instant: Instant) -> [[CareManager]] {
+    /// The steps in force at that time, with who is there for each: soonest first.
+    func steps(
+        for episode: Episode, site: Identifier, at instant: Instant
+    ) -> [(after: Interval, people: [CareManager])] {
         let paths = registry.escalation.filter {
             $0.site == site && $0.alertClass == episode.alertClass && $0.severity == episode.severity
                 && isInForce($0.when, at: instant, site: site)
         }
-        let steps = paths.flatMap(\.steps).sorted { $0.after < $1.after }
-        let named = steps.map { step in people(step.to, episode: episode, site: site) }
-        let standard: [[CareManager]] =
+        let named = paths.flatMap(\.steps).sorted { $0.after < $1.after }.map { step in
+            (after: step.after, people: people(step.to, episode: episode, site: site))
+        }
+        // Outside contract, section 6: team leads after 15 min for red and 4 h for amber.
+        let second: Interval = episode.severity == .red ? .minutes(15) : .hours(4)
+        let first =
             switch episode.alertClass {
-            case .clinical: [keyWorker(of: episode), team(of: site, role: .teamLead)]
-            case .technical: [team(of: site, role: .administrator), team(of: site, role: .teamLead)]
+            case .clinical: keyWorker(of: episode)
+            case .technical: team(of: site, role: .administrator)
             }
-        return (steps.isEmpty ? standard : named).map { $0.compactMap { present($0, at: instant, site: site) } }
+        let standard = [
+            (after: Interval.seconds(0), people: first), (after: second, people: team(of: site, role: .teamLead)),
+        ]
+        return (named.isEmpty ? standard : named).map { step in
+            (step.after, step.people.compactMap { present($0, at: instant, site: site) })
+        }
+    }
+
+    /// The sites whose people are told of an alert.
+    func sites(of episode: Episode) -> [Identifier] {
+        episode.site.map { [$0] } ?? registry.sites.keys.sorted { $0.description < $1.description }
+    }
+
+    /// Where a site's fallback can be told that nobody answers: its channels, under the site's code.
+    func fallback(of site: Identifier) -> [Channel] {
+        registry.served.email && registry.sites[site]?.fallbackEmail != nil ? [.email] : []
     }
 
     private func people(
@@ -157,7 +178,9 @@ public struct Route: Sendable {
 
     /// The person, or who stands in: at most as many deputies deep as there are people.
     private func present(_ person: CareManager, at instant: Instant, site: Identifier) -> CareManager? {
-        guard let today = LocalTime(instant, timeZone: registry.sites[site]?.timeZone)?.date else { return person }
+        guard !person.away.isEmpty,
+            let today = LocalTime(instant, timeZone: registry.sites[site]?.timeZone)?.date
+        else { return person }
         var standing = person
         for _ in 0..<8 {
             guard let absence = standing.away.first(where: { $0.from <= today && today <= $0.until }) else {

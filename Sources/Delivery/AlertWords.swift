@@ -8,11 +8,13 @@ import Registry
 struct AlertWords {
     var episode: Episode
     var link: String
+    /// Said to the site's fallback: everybody of the chain was told, and nobody has answered.
+    var isUnanswered = false
 
     func value(of place: String) -> String {
         switch place {
-        case "severity": episode.severity.rawValue
-        case "severity_in_capitals": episode.severity.rawValue.uppercased()
+        case "severity": episode.severity.rawValue + (isUnanswered ? " and unanswered" : "")
+        case "severity_in_capitals": (isUnanswered ? "UNANSWERED " : "") + episode.severity.rawValue.uppercased()
         case "class": episode.alertClass.rawValue
         case "title": title
         case "subject": subject

@@ -65,7 +65,10 @@ public struct EmailChannel: Sendable {
         guard let text = job.address, !text.isEmpty else { throw .noAddress }
         guard let recipient = MailAddress(text) else { throw .badMail }
         guard let key = MailMessage.Key(job.entry.key) else { throw .badKey }
-        let words = AlertWords(episode: job.episode, link: alertLink(publicURL, job.episode.id))
+        let words = AlertWords(
+            episode: job.episode, link: alertLink(publicURL, job.episode.id),
+            // A site's fallback is told under the site's code, and of nothing else.
+            isUnanswered: job.entry.recipient == job.episode.site)
         let message = MailMessage(
             sender: sender, recipient: recipient, key: key, subject: templates.emailSubject.filled(words.value),
             body: templates.emailBody.filled(words.value), date: now, isUrgent: job.episode.severity == .red)

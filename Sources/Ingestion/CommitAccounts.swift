@@ -34,6 +34,14 @@ struct CommitAccounts {
         for (reason, count) in report.readingsRefused { instruments.readingsRefused[reason.rawValue].add(count) }
         for (reason, count) in report.statusesRefused { instruments.statusesRefused[reason.rawValue].add(count) }
         raised(report.notifying, batch, now: now)
+        for change in report.escalated {
+            logger.notice(
+                "alert escalated",
+                metadata: [
+                    "alert": "\(change.episode.id)", "level": "\(change.episode.escalationLevel)",
+                    "severity": "\(change.episode.severity.rawValue)",
+                ])
+        }
         if report.wroteOutbox { control.wakeDispatcher() }
         return now
     }

@@ -214,7 +214,9 @@ public struct CommitStage {
             let started = linux_monotonic_nanoseconds()
             store.limit(until: limit)
             do throws(StoreFailure) {
-                let report = try processor.commit(&batch, to: store, recording: standby?.ledger)
+                let report = try processor.commit(
+                    &batch, to: store, recording: standby?.ledger,
+                    at: Instant(microseconds: linux_wall_clock_microseconds()))
                 control.note(nil)
                 poison.sawReports(report.stored + report.duplicate, now: accounts.enter(report, batch, since: started))
                 if standby != nil { control.unsent.add(report.redNotices) }

@@ -10,7 +10,7 @@ extension BatchProcessor {
     static let searched = 10_000
 
     /// Applies timers that have come due, in a transaction of its own: the alerts are locked first, then the timers, so
-    /// that of any number of instances one applies each of them, once. Nil when none was due.
+    /// that of any number of instances one applies each of them, once. Nil when none was due, or others are at them.
     ///
     /// - Parameter waited: only what has been due for so long: what was received before is durable by then.
     mutating func fireTimers(
@@ -26,8 +26,12 @@ extension BatchProcessor {
             }
             var draft = Draft(registry: registry)
             // The database's clock has called them due; where ours is behind, they would be found not due again and again.
-            try fire(due, &draft, in: store, by: due.map(\.due).reduce(instant, max))
+            guard try fire(due, &draft, in: store, by: due.map(\.due).reduce(instant, max)) else {
+                store.rollback()
+                return nil
+            }
             if let ledger { draft.record(ledger) }
+            if options.escalates { draft.escalate(at: instant) }
             try store.write(draft.rows)
             try store.commit()
             ledger?.handOver(draft.report.recordedAlerts, recorded: draft.rows.lateOutcomes)
@@ -39,12 +43,15 @@ extension BatchProcessor {
         }
     }
 
+    private static let kindsOfAlerts = [ShelvingEnd.kind, AcknowledgementEnd.kind, EscalationTimer.kind]
+
     /// `reach` nil: whoever is missing is told of at another time.
     private func dueTimers(
         of store: any CommitStore, waited: Interval, by instant: Instant, _ reach: MissedReach?
     ) throws(StoreFailure) -> [Timer] {
         var due = try store.dueTimers(
-            [HeldRed.kind, ShelvingEnd.kind], waited: waited, by: instant, limit: Self.timersAtOnce)
+            [HeldRed.kind] + (options.escalates ? Self.kindsOfAlerts : []), waited: waited, by: instant,
+            limit: Self.timersAtOnce)
         let deferral = reach == .all ? waited : DueReadingTimer.longestDeferral
         guard let reach else { return due }
         due += try store.dueTimers(
@@ -59,17 +66,22 @@ extension BatchProcessor {
         return due
     }
 
-    /// Alerts are locked, then timers.
+    /// Alerts are locked, then timers. False when none of the timers is ours.
     private mutating func fire(
         _ due: [Timer], _ draft: inout Draft, in store: any CommitStore, by instant: Instant
-    ) throws(StoreFailure) {
+    ) throws(StoreFailure) -> Bool {
         let judged = try judgeSchedules(due.compactMap(DueReadingTimer.init), in: store, at: instant)
-        var subjects = Set(due.compactMap { HeldRed($0)?.finding.subject ?? ShelvingEnd($0)?.subject })
+        var subjects = Set(
+            due.compactMap {
+                HeldRed($0)?.finding.subject ?? ShelvingEnd($0)?.subject ?? AcknowledgementEnd($0)?.subject
+                    ?? EscalationTimer($0)?.subject
+            })
         for one in judged { subjects.formUnion([.patient(one.patient.code), .site(one.patient.site)]) }
         let open = try store.openEpisodes(of: Array(subjects))
         let dueAt = Dictionary(due.map { ($0.name, $0.due) }, uniquingKeysWith: { $1 })
         // What another instance has taken or moved meanwhile is no longer ours.
         let ours = try store.timers(due.map(\.name), skippingLocked: true).filter { $0.due == dueAt[$0.name] }
+        guard !ours.isEmpty else { return false }
         var patients: Set<Identifier> = []
         for timer in ours.sorted(by: { ($0.due, $0.subject) < ($1.due, $1.subject) }) {
             draft.rows.endedTimers.append(timer.name)
@@ -82,7 +94,9 @@ extension BatchProcessor {
         }
         draft.add(judged.filter { patients.contains($0.patient.code) }, at: instant, open: open)
         raise(&draft, over: open, of: subjects)
-        bringBack(ours.compactMap { ShelvingEnd($0) }, &draft, over: open, at: instant)
+        draft.bringBack(ours, over: open, at: instant)
+        draft.tell(ours.compactMap(EscalationTimer.init), over: open, at: instant)
+        return true
     }
 }
 

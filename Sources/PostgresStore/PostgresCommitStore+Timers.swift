@@ -6,7 +6,8 @@ extension PostgresCommitStore {
     private static let due = Statement(
         name: "due_timers",
         sql: """
-            SELECT kind, subject, due_at, payload::text FROM homeward.timer
+            SELECT kind, subject, due_at, payload::text, (extract(epoch FROM now() - due_at) * 1000000)::int8
+            FROM homeward.timer
             WHERE kind = ANY ($1::text[]) AND due_at <= now() - $2::int8 * interval '1 microsecond'
             ORDER BY due_at, kind, subject
             LIMIT $3::int4
@@ -14,7 +15,8 @@ extension PostgresCommitStore {
     private static let named = Statement(
         name: "named_timers",
         sql: """
-            SELECT t.kind, t.subject, t.due_at, t.payload::text
+            SELECT t.kind, t.subject, t.due_at, t.payload::text,
+                (extract(epoch FROM now() - t.due_at) * 1000000)::int8
             FROM homeward.timer t
             JOIN unnest($1::text[], $2::text[]) AS wanted (kind, subject) USING (kind, subject)
             ORDER BY t.kind, t.subject
@@ -23,7 +25,8 @@ extension PostgresCommitStore {
     private static let unlocked = Statement(
         name: "unlocked_timers",
         sql: """
-            SELECT t.kind, t.subject, t.due_at, t.payload::text
+            SELECT t.kind, t.subject, t.due_at, t.payload::text,
+                (extract(epoch FROM now() - t.due_at) * 1000000)::int8
             FROM homeward.timer t
             JOIN unnest($1::text[], $2::text[]) AS wanted (kind, subject) USING (kind, subject)
             ORDER BY t.kind, t.subject
@@ -31,7 +34,10 @@ extension PostgresCommitStore {
             """)
     private static let every = Statement(
         name: "every_timer",
-        sql: "SELECT kind, subject, due_at, payload::text FROM homeward.timer WHERE kind = $1::text")
+        sql: """
+            SELECT kind, subject, due_at, payload::text, (extract(epoch FROM now() - due_at) * 1000000)::int8
+            FROM homeward.timer WHERE kind = $1::text
+            """)
 
     public func dueTimers(
         _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
@@ -65,9 +71,11 @@ private enum TimerRow {
         var timers: [Timer] = []
         for row in 0..<result.rowCount {
             guard let kind = result.text(row, 0), let subject = result.text(row, 1), let due = result.instant(row, 2),
-                let payload = result.text(row, 3)
+                let payload = result.text(row, 3), let late = result.int64(row, 4)
             else { throw StoreFailure(kind: .misconfigured, message: "reading timers: a row can't be understood") }
-            timers.append(Timer(kind: kind, subject: subject, due: due, payload: payload))
+            timers.append(
+                Timer(
+                    kind: kind, subject: subject, due: due, payload: payload, late: Interval(microseconds: late)))
         }
         return timers
     }
@@ -79,9 +87,10 @@ enum TimerWriting {
         name: "schedule_timers",
         sql: """
             INSERT INTO homeward.timer AS t (kind, subject, due_at, payload)
-            SELECT DISTINCT ON (kind, subject) kind, subject, due_at, payload::jsonb
-            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) WITH ORDINALITY
-                AS wanted (kind, subject, due_at, payload, place)
+            SELECT DISTINCT ON (kind, subject) kind, subject,
+                coalesce(now() + delay * interval '1 microsecond', due_at), payload::jsonb
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::int8[]) WITH ORDINALITY
+                AS wanted (kind, subject, due_at, payload, delay, place)
             ORDER BY kind, subject, place DESC
             ON CONFLICT (kind, subject) DO UPDATE SET due_at = excluded.due_at, payload = excluded.payload,
                 claim = t.claim + 1, lease_until = NULL
@@ -106,6 +115,7 @@ enum TimerWriting {
         parameters.addTexts(of: timers) { $0.subject }
         parameters.addInstants(of: timers) { $0.due }
         parameters.addTexts(of: timers) { $0.payload }
+        parameters.addNumbers(.int8, of: timers) { $0.delay?.microseconds }
         return (schedule, parameters)
     }
 

@@ -101,7 +101,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
             """)
 
     /// Of the timers that tell the next step of a chain; their subject is the alert.
-    public static let escalationTimer = "escalation"
+    public static let escalationTimer = EscalationTimer.kind
 
     /// Connects at the first call, not here. Throws only when the process has no descriptor left.
     public init(_ configuration: DatabaseConfiguration) throws {

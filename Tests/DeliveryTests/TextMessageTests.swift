@@ -138,6 +138,13 @@ import Testing
         for place in MessageTemplates.places where place != "late" { #expect(!words.value(of: place).isEmpty) }
         #expect(words.value(of: "raised_at") == "2026-11-23T08:15:32Z")
     }
+
+    /// In whatever a site's own templates say.
+    @Test func `the site's fallback reads that nobody has answered`() throws {
+        let words = try AlertWords(episode: makeJob(to: nil).episode, link: "u", isUnanswered: true)
+        #expect(words.value(of: "severity_in_capitals") == "UNANSWERED RED")
+        #expect(words.value(of: "severity") == "red and unanswered")
+    }
 }
 
 @Suite struct ChannelHealthTests {
