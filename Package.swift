@@ -213,7 +213,7 @@ let package = Package(
             name: "HomewardDaemonTests",
             dependencies: [
                 "HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport", "Alerting", "Formats",
-                "Ingestion", "PostgresStore",
+                "Ingestion", "PostgresStore", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -39,7 +39,7 @@ struct Daemon {
                 severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
         let configuration = loaded.configuration
         let queue = try PostgresDeliveryQueue(loaded.database)
-        let commit = CommitControl(onOutbox: { queue.wake() })
+        let commit = CommitControl(awaitsSight: true, onOutbox: { queue.wake() })
         let packs = loaded.packs
         let served = configuration.servedChannels
         let snapshots = SnapshotWriter(
@@ -86,7 +86,8 @@ struct Daemon {
                 logger: Logger(label: "outage-delivery"))
         }
         probe = DatabaseProbe(
-            loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes), commit: commit,
+            loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes),
+            clientID: loaded.broker.clientID, stateDirectory: state.path, commit: commit,
             logger: Logger(label: "database"))
         self.instruments = instruments
         observe()

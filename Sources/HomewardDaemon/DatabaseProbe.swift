@@ -22,16 +22,25 @@ final class DatabaseProbe: Service {
 
     private let configuration: DatabaseConfiguration
     private let sites: [Identifier]
+    private let clientID: String
+    private let stateDirectory: String
     private let commit: CommitControl
     private let logger: Logger
     private let connected = Atomic(false)
     private let complaint = Mutex<String?>(nil)
     private let stopDescriptor: Int32
 
-    /// - Parameter sites: those that this instance serves; empty: all.
-    init(_ configuration: DatabaseConfiguration, sites: [Identifier], commit: CommitControl, logger: Logger) {
+    /// - Parameters:
+    ///   - sites: those that this instance serves; empty: all.
+    ///   - clientID: what makes this instance the same over its lives.
+    init(
+        _ configuration: DatabaseConfiguration, sites: [Identifier], clientID: String, stateDirectory: String,
+        commit: CommitControl, logger: Logger
+    ) {
         self.configuration = configuration
         self.sites = sites
+        self.clientID = clientID
+        self.stateDirectory = stateDirectory
         self.commit = commit
         self.logger = logger
         stopDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
@@ -61,7 +70,10 @@ final class DatabaseProbe: Service {
         let upkeep = DatabaseUpkeep(configuration)
         var lastUpkeep: Int64?
         var clock = ServerClockWatch()
-        var nextReaders = linux_monotonic_nanoseconds() + Self.readerDelay
+        var watch = SightWatch(
+            mark: AliveMark(directory: stateDirectory, logger: logger), started: wallClock(),
+            monotonic: linux_monotonic_nanoseconds())
+        var kernel = KernelClockWatch()
         if linux_clock_is_synchronised() == 0 {
             logger.warning("the kernel does not call its clock synchronised: is a time service running here?")
         }
@@ -70,11 +82,7 @@ final class DatabaseProbe: Service {
             do throws(StoreFailure) {
                 compare(&clock, since: wall, database: try upkeep.probe())
                 let now = linux_monotonic_nanoseconds()
-                if now >= nextReaders {
-                    nextReaders = now + Self.readerInterval
-                    let silent = try upkeep.silentReaders(for: SilentReaders.grace, sites: sites)
-                    commit.raise(silent.findings(at: wallClock()))
-                }
+                try look(&watch, upkeep, now: now)
                 if lastUpkeep.map({ now - $0 > Self.upkeepInterval }) ?? true {
                     try upkeep.maintain()
                     lastUpkeep = now
@@ -82,9 +90,35 @@ final class DatabaseProbe: Service {
                 note(nil)
             } catch {
                 compare(&clock, since: wall, database: nil)
+                try? watch.markAlive(now: linux_monotonic_nanoseconds(), at: wallClock(), in: nil)
                 note(error)
             }
+            let isSynchronised = linux_clock_is_synchronised()
+            let unsynchronised = kernel.take(
+                isSynchronised: isSynchronised < 0 ? nil : isSynchronised == 1, now: linux_monotonic_nanoseconds(),
+                at: wallClock())
+            if let unsynchronised { commit.raise(unsynchronised) }
         } while sleep()
+    }
+
+    /// Of earlier lives, and of readers that have gone silent.
+    private func look(_ watch: inout SightWatch, _ upkeep: DatabaseUpkeep, now: Int64) throws(StoreFailure) {
+        try watch.markAlive(now: now, at: wallClock()) { [clientID] instant throws(StoreFailure) in
+            try upkeep.noteAlive(clientID, at: instant)
+        }
+        guard watch.isFirstLook || now >= watch.nextReaders else { return }
+        let silent = try upkeep.silentReaders(for: SilentReaders.patience, sites: sites)
+        let instant = wallClock()
+        commit.noteSight(
+            Sight(
+                absence: watch.takeAbsence(), crowds: silent.crowds(at: instant), mayBePast: watch.isFirstLook))
+        if watch.isFirstLook {
+            watch.isFirstLook = false
+            watch.nextReaders = now + Self.readerDelay
+            return
+        }
+        watch.nextReaders = now + Self.readerInterval
+        commit.raise(silent.findings(at: instant))
     }
 
     private func compare(_ clock: inout ServerClockWatch, since wall: Instant, database: Instant?) {

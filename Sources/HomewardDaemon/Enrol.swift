@@ -1,4 +1,5 @@
 import Clinical
+import Delivery
 import Documents
 import Formats
 import Foundation
@@ -46,7 +47,8 @@ public struct Enrol {
                 progress.begin("reading the registry")
                 let current = try store.read()
                 progress.begin("checking \(files.count) entries")
-                let builder = RegistryBuilder(packs: loaded.packs, served: loaded.configuration.servedChannels)
+                let builder = RegistryBuilder(
+                    packs: loaded.packs, served: loaded.configuration.servedChannels, today: wallClock())
                 let decision = decide(files, current: current, builder, isFirst: attempt == 1)
                 guard !dryRun, decision.status == .success, let update = decision.update else { return decision.status }
                 progress.begin("writing \(update.changes.count) entries")

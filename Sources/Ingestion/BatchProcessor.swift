@@ -59,9 +59,9 @@ public struct BatchProcessor {
     var plans: PlanCache
     private var sequences: [Identifier: DeviceSequence] = [:]
     private var openSubjects: Set<Subject>?
-    /// The newest word on each patient's consciousness, the distant past where there is none. A NEWS2 score is never
-    /// complete without one, so that nearly no report must look for the readings that would complete it.
-    var consciousness: [Identifier: Instant] = [:]
+    /// What is known of each patient's consciousness, so that nearly no report must look for the readings that would
+    /// complete its NEWS2 score.
+    var consciousness: [Identifier: ConsciousnessWord] = [:]
     private var budget = QuarantineBudget()
     private var strangers = UnknownReaders()
     /// Whether our own clock can be trusted.
@@ -234,7 +234,8 @@ public struct BatchProcessor {
         // Oldest first, so that a window is filled in the order in which it was measured.
         draft.accepted.sort { $0.report.takenAt < $1.report.takenAt }
         for accepted in draft.accepted where accepted.report.readings.contains(where: { $0.kind == .consciousness }) {
-            draft.consciousness[accepted.patient] = accepted.report.takenAt
+            draft.consciousness[accepted.patient, default: ConsciousnessWord()].add(
+                ConsciousnessWord(newest: accepted.report.takenAt))
         }
         let needs = findNeeds(of: &draft)
         var histories = needs.all.isEmpty ? [:] : try store.history(of: needs.all)
@@ -354,8 +355,8 @@ public struct BatchProcessor {
         var open = openSubjects ?? []
         open.subtract(draft.lockedSubjects)
         open.formUnion(draft.stillOpen)
-        for (patient, instant) in draft.consciousness {
-            consciousness[patient] = max(consciousness[patient] ?? instant, instant)
+        for (patient, word) in draft.consciousness {
+            consciousness[patient, default: ConsciousnessWord()].add(word)
         }
         for (index, advice) in draft.advice { batch[index].outcome.advice = advice }
         for (index, minutes) in draft.repeatsAsked { batch[index].outcome.repeatAfterMinutes = minutes }

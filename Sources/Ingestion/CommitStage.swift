@@ -42,6 +42,10 @@ public struct CommitStage {
     var lastIdle: Int64 = .min
     /// That nothing can be received from the broker.
     var isBlindnessTold: Bool?
+    /// Whom outages on the readers' side hide.
+    var cutOff = CutOff()
+    /// The next transaction of missed readings: how many patients, and not before that time (monotonic nanoseconds).
+    var dueReadings = (size: ScheduleRound.size, next: Int64.min)
     private var poison = PoisonGauge()
     private var lastComplaint: (words: String, tick: Int64)?
 

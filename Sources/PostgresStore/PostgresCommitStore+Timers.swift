@@ -1,16 +1,42 @@
 public import Alerting
 public import Clinical
 public import Ingestion
+internal import Registry
 
 extension PostgresCommitStore {
+    // Held reds were set by our clock, so it says when they are due. Where it stands still or was set back the server's
+    // does, beyond the difference at which ours is no longer trusted. All others are the server's, whatever ours does.
     private static let due = Statement(
         name: "due_timers",
         sql: """
             SELECT kind, subject, due_at, payload::text, (extract(epoch FROM now() - due_at) * 1000000)::int8
             FROM homeward.timer
-            WHERE kind = ANY ($1::text[]) AND due_at <= now() - $2::int8 * interval '1 microsecond'
+            WHERE kind = ANY ($1::text[])
+                AND due_at <= greatest($4::timestamptz, now()) - $2::int8 * interval '1 microsecond'
+                AND (kind <> $6::text OR due_at <= greatest($4::timestamptz, now() - $5::int8 * interval '1 microsecond')
+                        - $2::int8 * interval '1 microsecond')
+                AND (kind = $6::text OR due_at <= now() - $2::int8 * interval '1 microsecond')
             ORDER BY due_at, kind, subject
             LIMIT $3::int4
+            """)
+    // By the server's clock: where ours has run ahead nobody is called missing for it.
+    private static let dueReadings = Statement(
+        name: "due_readings",
+        sql: """
+            SELECT t.kind, t.subject, t.due_at, t.payload::text,
+                (extract(epoch FROM now() - t.due_at) * 1000000)::int8
+            FROM homeward.timer t
+            WHERE t.kind = $1::text AND t.due_at <= now()
+                AND coalesce(to_timestamp((t.payload ->> $2::text)::float8 / 1000000), t.due_at)
+                    <= now() - $3::int8 * interval '1 microsecond'
+                AND ($4::text[] IS NULL OR EXISTS (
+                    SELECT FROM homeward.patient p JOIN homeward.site s ON s.id = p.site
+                    WHERE p.code = t.subject AND s.code = ANY ($4::text[])))
+                AND (NOT $5::bool OR EXISTS (
+                    SELECT FROM homeward.registry_current r
+                    WHERE r.entity = $6::text AND r.code = t.subject AND r.fields ->> 'risk' = 'high'))
+            ORDER BY t.due_at, t.subject
+            LIMIT $7::int4
             """)
     private static let named = Statement(
         name: "named_timers",
@@ -47,7 +73,27 @@ extension PostgresCommitStore {
         parameters.addTexts(of: kinds) { $0 }
         parameters.add(waited.microseconds)
         parameters.add(Int32(clamping: limit))
+        parameters.add(instant)
+        parameters.add(ServerClockWatch.tolerance.microseconds)
+        parameters.add(HeldRed.kind)
         return try TimerRow.timers(try connection.run(Self.due, parameters, doing: "reading due timers"))
+    }
+
+    public func dueReadings(_ search: DueReadingSearch, by instant: Instant) throws(StoreFailure) -> [Timer] {
+        connection.startCall()
+        var parameters = PostgresParameters()
+        parameters.add(DueReadingSearch.kind)
+        parameters.add(DueReadingSearch.deferredFrom)
+        parameters.add(search.waited.microseconds)
+        if let sites = search.sites {
+            parameters.addTexts(of: sites.sorted { $0.description < $1.description }) { $0.description }
+        } else {
+            parameters.addNull()
+        }
+        parameters.add(UInt8(search.highRiskOnly ? 1 : 0))
+        parameters.add(RegistryEntity.patient.rawValue)
+        parameters.add(Int32(clamping: search.limit))
+        return try TimerRow.timers(try connection.run(Self.dueReadings, parameters, doing: "reading due timers"))
     }
 
     public func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer] {

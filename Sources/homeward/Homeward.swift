@@ -15,7 +15,7 @@ struct Homeward: AsyncParsableCommand {
         version: HomewardVersion.current,
         subcommands: [
             ServeCommand.self, CheckCommand.self, MigrateCommand.self, EnrolCommand.self, SimulateCommand.self,
-            ReplayCommand.self, AlertsCommand.self, TriageCommand.self, ReadingsCommand.self,
+            ReplayCommand.self, AlertsCommand.self, TriageCommand.self, ReadingsCommand.self, ReportCommand.self,
         ])
 }
 
