@@ -4,7 +4,7 @@ public import Registry
 
 /// Who is told of an alert at once, and by which channel. Pure.
 public struct Route: Sendable {
-    private let registry: Registry
+    let registry: Registry
 
     public init(registry: Registry) {
         self.registry = registry
@@ -113,21 +113,12 @@ public struct Route: Sendable {
     }
 
     private func chain(for episode: Episode, site: Identifier, at instant: Instant) -> [[CareManager]] {
-        let paths = registry.escalation.filter {
-            $0.site == site && $0.alertClass == episode.alertClass && $0.severity == episode.severity
-                && isInForce($0.when, at: instant, site: site)
+        named(for: episode, site: site, at: instant).map {
+            $0.people.compactMap { present($0, at: instant, site: site) }
         }
-        let steps = paths.flatMap(\.steps).sorted { $0.after < $1.after }
-        let named = steps.map { step in people(step.to, episode: episode, site: site) }
-        let standard: [[CareManager]] =
-            switch episode.alertClass {
-            case .clinical: [keyWorker(of: episode), team(of: site, role: .teamLead)]
-            case .technical: [team(of: site, role: .administrator), team(of: site, role: .teamLead)]
-            }
-        return (steps.isEmpty ? standard : named).map { $0.compactMap { present($0, at: instant, site: site) } }
     }
 
-    private func people(
+    func people(
         _ recipient: EscalationStep.Recipient, episode: Episode, site: Identifier
     ) -> [CareManager] {
         switch recipient {
@@ -137,7 +128,7 @@ public struct Route: Sendable {
         }
     }
 
-    private func keyWorker(of episode: Episode) -> [CareManager] {
+    func keyWorker(of episode: Episode) -> [CareManager] {
         // What is about a whole site is for all who work there.
         if case .site(let code) = episode.subject { return team(of: code, role: .careManager) }
         let patient: Identifier? =
@@ -150,26 +141,17 @@ public struct Route: Sendable {
         return registry.careManagers[code].map { [$0] } ?? []
     }
 
-    private func team(of site: Identifier, role: CareManager.Role) -> [CareManager] {
+    func team(of site: Identifier, role: CareManager.Role) -> [CareManager] {
         registry.careManagers.values.filter { $0.site == site && $0.role == role }
             .sorted { $0.code.description < $1.code.description }
     }
 
-    /// The person, or who stands in: at most as many deputies deep as there are people.
     private func present(_ person: CareManager, at instant: Instant, site: Identifier) -> CareManager? {
-        guard let today = LocalTime(instant, timeZone: registry.sites[site]?.timeZone)?.date else { return person }
-        var standing = person
-        for _ in 0..<8 {
-            guard let absence = standing.away.first(where: { $0.from <= today && today <= $0.until }) else {
-                return standing
-            }
-            guard let deputy = absence.deputy.flatMap({ registry.careManagers[$0] }) else { return nil }
-            standing = deputy
-        }
-        return nil
+        guard case .there(let standing) = standing(for: person, at: instant, site: site) else { return nil }
+        return standing
     }
 
-    private func isInForce(_ when: EscalationPath.When, at instant: Instant, site: Identifier) -> Bool {
+    func isInForce(_ when: EscalationPath.When, at instant: Instant, site: Identifier) -> Bool {
         if when == .always { return true }
         guard let site = registry.sites[site], let local = LocalTime(instant, timeZone: site.timeZone) else {
             return true
