@@ -71,7 +71,10 @@ public struct Route: Sendable {
     /// What is to be sent of these alerts while PostgreSQL is away, with the addresses that only the registry knows.
     public func outageNotices(for changes: [EpisodeChange]) -> [OutageNotice] {
         changes.flatMap { change -> [OutageNotice] in
-            guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
+            // Whoever waits for a self-test's alert has gone by then.
+            guard let event = change.events.last(where: { $0.transition.notifies }),
+                !Synthetic.isSynthetic(change.episode.site)
+            else { return [] }
             var episode = change.episode
             // As it stood then; a later reading of the batch may have joined it.
             episode.revision = event.revision

@@ -71,21 +71,20 @@ struct DoctorChecks {
         guard spool.quota > 0 else {
             return report.add(.spool, .warning, "switched off: while the database is away the broker keeps the reports")
         }
-        // A daemon that has not run yet makes it.
-        var path = spool.directory
-        while !FileManager.default.fileExists(atPath: path), path.contains("/"), path != "/" {
-            path = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
-            if path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        let path = spool.directory
+        let files = FileManager.default
+        // Whether it may be written to is the daemon's to say, which does at /readyz: here the sandbox may be another.
+        guard let sort = (try? files.attributesOfItem(atPath: path))?[.type] as? FileAttributeType else {
+            return report.add(.spool, .warning, "\(path) is not there: the daemon makes it when it starts")
         }
-        guard FileManager.default.isWritableFile(atPath: path) else {
-            return report.add(
-                .spool, .failed(.badConfiguration), "\(path) can't be written to by \(NSUserName())")
+        guard sort == .typeDirectory || sort == .typeSymbolicLink else {
+            return report.add(.spool, .failed(.badConfiguration), "\(path) is no directory")
         }
-        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
+        let attributes = try? files.attributesOfFileSystem(forPath: path)
         guard let free = (attributes?[.systemFreeSize] as? NSNumber)?.int64Value else {
-            return report.add(.spool, .warning, "\(spool.directory): the free space can't be told")
+            return report.add(.spool, .warning, "\(path): the free space can't be told")
         }
-        let words = "\(spool.directory): \(free >> 20) MiB free, quota \(spool.quota >> 20) MiB"
+        let words = "\(path): \(free >> 20) MiB free, quota \(spool.quota >> 20) MiB"
         report.add(.spool, free < spool.quota ? .warning : .ok, words)
     }
 

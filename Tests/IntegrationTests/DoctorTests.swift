@@ -29,7 +29,10 @@ extension EndToEndTests {
         let hook = try WebhookCatcher()
         let heartbeat = try WebhookCatcher()
         let stack = try Stack(
-            registry: Self.ward(), webhook: hook.url, environment: ["HOMEWARD_HEARTBEAT_URL": heartbeat.url])
+            registry: Self.ward(), webhook: hook.url,
+            environment: [
+                "HOMEWARD_HEARTBEAT_URL": heartbeat.url, "HOMEWARD_DELIVERY_WEBHOOK_SECRET": "a secret of some length",
+            ])
         try stack.startReadyDaemon()
         let config = stack.configurationFile.path
         for round in 1...2 {
@@ -50,6 +53,7 @@ extension EndToEndTests {
         #expect(
             try stack.query("SELECT DISTINCT site, state FROM homeward.alert") == [["homeward-self", "resolved"]])
         #expect(try stack.run("alerts", "--config", config, "list", "--all").output == "no alerts\n")
+        #expect(stack.metric(#"homeward_alerts_raised_total{class="clinical",severity="red"}"#) == 0)
         #expect(try !stack.run("triage", "--config", config).output.contains("homeward-self"))
         // Nobody may take what is the self-test's own.
         let file = stack.directory.appending(path: "own.yaml")
@@ -116,7 +120,9 @@ extension EndToEndTests {
         let hook = try WebhookCatcher()
         let (from, until) = (Self.day(3), Self.day(4))
         let stack = try Stack(
-            registry: Self.ward(away: ", away: [ { from: \(from), until: \(until) } ]"), webhook: hook.url)
+            registry: Self.ward(away: ", away: [ { from: \(from), until: \(until) } ]"), webhook: hook.url,
+            // An instance of one site is sent its self-test's reading too.
+            environment: ["HOMEWARD_SITES": "north"])
         let config = stack.configurationFile.path
         let dry = try stack.run("enrol", "--config", config, "--dry-run", stack.registryFile.path)
         #expect(dry.status == 0)
@@ -138,6 +144,7 @@ extension EndToEndTests {
         let doctor = try stack.run("doctor", "--config", config, "--within", "5m")
         #expect(doctor.status == 65, "\(doctor.output)")
         #expect(doctor.output.contains("failed   coverage"))
+        #expect(doctor.output.contains("ok       self-test"))
         #expect(doctor.output.contains("a clinical red of P0001 would reach nobody: cm-01 is away until \(until)"))
         // Mended, the alert ends by itself.
         let mended = stack.directory.appending(path: "mended.yaml")
