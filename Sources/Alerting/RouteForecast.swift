@@ -119,6 +119,23 @@ extension Route {
         return course
     }
 
+    /// What is to be said to every care manager who can be told, whatever the routes say.
+    public func noticesToEverybody(for changes: [EpisodeChange]) -> [OutageNotice] {
+        let people = registry.careManagers.values.filter { $0.role != .readOnly }
+            .sorted { $0.code.description < $1.code.description }
+        return changes.flatMap { change in
+            people.flatMap { person in
+                ways(of: person).map { way in
+                    let entry = OutboxEntry(
+                        alert: change.episode.id, revision: change.episode.revision, step: 0, channel: way.channel,
+                        recipient: person.code)
+                    let job = DeliveryJob(entry: entry, attempt: 1, address: way.address, episode: change.episode)
+                    return OutageNotice(job: job, at: change.episode.raisedAt)
+                }
+            }
+        }
+    }
+
     /// Whether an alert raised at that time would be told to anybody.
     func reachesSomebody(_ episode: Episode, site: Identifier, at instant: Instant) -> Bool {
         named(for: episode, site: site, at: instant).contains { step in

@@ -53,7 +53,6 @@ final class CoverageWatch: Service {
     }
 
     private func work() {
-        let database = DatabaseUpkeep(configuration)
         var told = Told()
         var pause: Int32 = 0
         while wakeUp.sleep(milliseconds: pause) {
@@ -63,7 +62,9 @@ final class CoverageWatch: Service {
             let coverage = Coverage(registry: registry)
             tellOfRoutes(coverage.technicalHoles(of: sites, from: now), &told, registry, now)
             do throws(StoreFailure) {
-                let open = try database.sites(withOpen: Coverage.rule).filter { sites?.contains($0) ?? true }
+                // Not kept for five minutes for one question.
+                let open = try DatabaseUpkeep(configuration).sites(withOpen: Coverage.rule)
+                    .filter { sites?.contains($0) ?? true }
                 let findings = told.findings(
                     coverage.holes(of: sites, from: now), open: open, registry: registry, at: now, limit: Self.atOnce)
                 commit.raise(findings)

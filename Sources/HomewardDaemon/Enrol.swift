@@ -78,7 +78,7 @@ public struct Enrol {
         let outcome = builder.build(EnrolmentPlan.merged(files: files, stored: current.fields))
         var problems = outcome.problems
         problems += files.filter(Self.isSynthetic).map {
-            $0.problem("\($0.key): the site \(Synthetic.siteCode) is the self-test's own")
+            $0.problem("\($0.key): codes that begin with \(Synthetic.siteCode), and that site, are the self-test's own")
         }
         var notices = outcome.notices.map(\.description)
         let enrolled = Set(files.map(\.key))
@@ -109,7 +109,7 @@ public struct Enrol {
     }
 
     private static func isSynthetic(_ entry: RegistryEntry) -> Bool {
-        entry.key.code == Synthetic.siteCode || entry.fields["site"] == .string(Synthetic.siteCode)
+        entry.key.code.hasPrefix(Synthetic.siteCode) || entry.fields["site"] == .string(Synthetic.siteCode)
     }
 
     /// When nobody would be told in the coming days if the files were enrolled: notices, and on standard error as these

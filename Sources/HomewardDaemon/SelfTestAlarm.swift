@@ -33,7 +33,10 @@ struct SelfTestAlarm {
     private func tell(_ failure: SelfTestFailure) {
         var ledger = EpisodeLedger(open: [])
         ledger.apply(SelfTestAlert.finding(failure))
-        let notices = Route(registry: registry).outageNotices(for: ledger.changes)
+        let route = Route(registry: registry)
+        var notices = route.outageNotices(for: ledger.changes)
+        // Better the wrong people than none.
+        if notices.isEmpty { notices = route.noticesToEverybody(for: ledger.changes) }
         // No display, whose broker may be what is away: the instance's alerts are none of theirs.
         let channels = DeliveryWiring.channels(loaded.configuration, broker: SubscriberControl())
         var isAnybodyTold = false

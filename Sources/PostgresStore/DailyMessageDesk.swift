@@ -2,12 +2,13 @@ public import Alerting
 public import Clinical
 public import Ingestion
 
-/// What the daily messages need of the database: when they are due, and who was heard from. One thread.
+/// What the daily messages need of the database: when they are due, and who was heard from. One thread. What is asked once
+/// a day keeps no connection.
 public final class DailyMessageDesk {
     /// Of their timers; the subject is the site.
     public static let timer = "daily-message"
 
-    private var connection: PostgresConnection
+    private let configuration: DatabaseConfiguration
     private let queue: PostgresTimerQueue
 
     private static let ensure = Statement(
@@ -26,13 +27,14 @@ public final class DailyMessageDesk {
             """)
 
     public init(_ configuration: DatabaseConfiguration) {
-        connection = PostgresConnection(configuration.named("daily"))
+        self.configuration = configuration.named("daily")
         queue = PostgresTimerQueue(configuration)
     }
 
     /// Sets the times of those sites that have none.
     public func ensure(_ dues: [Identifier: Instant]) throws(StoreFailure) {
         guard !dues.isEmpty else { return }
+        var connection = PostgresConnection(configuration)
         try connection.startCheckedCall()
         let sorted = dues.sorted { $0.key.description < $1.key.description }
         var parameters = PostgresParameters()
@@ -55,6 +57,7 @@ public final class DailyMessageDesk {
 
     /// The patients of a site of whom a report was received in that time.
     public func patientsHeardFrom(at site: Identifier, within span: Interval) throws(StoreFailure) -> Set<Identifier> {
+        var connection = PostgresConnection(configuration)
         try connection.startCheckedCall()
         var parameters = PostgresParameters()
         parameters.add(site.description)

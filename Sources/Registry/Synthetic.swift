@@ -3,7 +3,7 @@ public import Clinical
 /// The site, patients, readers and care managers that stand for nobody: what the self-test sends its reading as. They
 /// are entries of the registry like others, kept apart from the real ones by their site.
 public enum Synthetic {
-    /// No other site may have this code.
+    /// No other site may have this code, and nobody else one that begins with it.
     public static let siteCode = "homeward-self"
 
     public static func isSynthetic(_ site: Identifier?) -> Bool { site?.description == siteCode }

@@ -55,7 +55,7 @@ extension EndToEndTests {
         #expect(try stack.run("alerts", "--config", config, "list", "--all").output == "no alerts\n")
         #expect(stack.metric(#"homeward_alerts_raised_total{class="clinical",severity="red"}"#) == 0)
         #expect(try !stack.run("triage", "--config", config).output.contains("homeward-self"))
-        // Nobody may take what is the self-test's own.
+        // Nobody may take what are the self-test's own.
         let file = stack.directory.appending(path: "own.yaml")
         try "sites: [ { code: homeward-self, name: Mine } ]".write(to: file, atomically: true, encoding: .utf8)
         let refused = try stack.run("enrol", "--config", config, file.path)
