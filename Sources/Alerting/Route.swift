@@ -4,7 +4,7 @@ public import Registry
 
 /// Who is told of an alert at once, and by which channel. Pure.
 public struct Route: Sendable {
-    private let registry: Registry
+    let registry: Registry
 
     public init(registry: Registry) {
         self.registry = registry
@@ -71,7 +71,10 @@ public struct Route: Sendable {
     /// What is to be sent of these alerts while PostgreSQL is away, with the addresses that only the registry knows.
     public func outageNotices(for changes: [EpisodeChange]) -> [OutageNotice] {
         changes.flatMap { change -> [OutageNotice] in
-            guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
+            // Whoever waits for a self-test's alert has gone by then.
+            guard let event = change.events.last(where: { $0.transition.notifies }),
+                !Synthetic.isSynthetic(change.episode.site)
+            else { return [] }
             var episode = change.episode
             // As it stood then; a later reading of the batch may have joined it.
             episode.revision = event.revision
@@ -116,24 +119,7 @@ public struct Route: Sendable {
     func steps(
         for episode: Episode, site: Identifier, at instant: Instant
     ) -> [(after: Interval, people: [CareManager])] {
-        let paths = registry.escalation.filter {
-            $0.site == site && $0.alertClass == episode.alertClass && $0.severity == episode.severity
-                && isInForce($0.when, at: instant, site: site)
-        }
-        let named = paths.flatMap(\.steps).sorted { $0.after < $1.after }.map { step in
-            (after: step.after, people: people(step.to, episode: episode, site: site))
-        }
-        // Outside contract, section 6: team leads after 15 min for red and 4 h for amber.
-        let second: Interval = episode.severity == .red ? .minutes(15) : .hours(4)
-        let first =
-            switch episode.alertClass {
-            case .clinical: keyWorker(of: episode)
-            case .technical: team(of: site, role: .administrator)
-            }
-        let standard = [
-            (after: Interval.seconds(0), people: first), (after: second, people: team(of: site, role: .teamLead)),
-        ]
-        return (named.isEmpty ? standard : named).map { step in
+        named(for: episode, site: site, at: instant).map { step in
             (step.after, step.people.compactMap { present($0, at: instant, site: site) })
         }
     }
@@ -148,7 +134,7 @@ public struct Route: Sendable {
         registry.served.email && registry.sites[site]?.fallbackEmail != nil ? [.email] : []
     }
 
-    private func people(
+    func people(
         _ recipient: EscalationStep.Recipient, episode: Episode, site: Identifier
     ) -> [CareManager] {
         switch recipient {
@@ -158,7 +144,7 @@ public struct Route: Sendable {
         }
     }
 
-    private func keyWorker(of episode: Episode) -> [CareManager] {
+    func keyWorker(of episode: Episode) -> [CareManager] {
         // What is about a whole site is for all who work there.
         if case .site(let code) = episode.subject { return team(of: code, role: .careManager) }
         let patient: Identifier? =
@@ -171,28 +157,17 @@ public struct Route: Sendable {
         return registry.careManagers[code].map { [$0] } ?? []
     }
 
-    private func team(of site: Identifier, role: CareManager.Role) -> [CareManager] {
+    func team(of site: Identifier, role: CareManager.Role) -> [CareManager] {
         registry.careManagers.values.filter { $0.site == site && $0.role == role }
             .sorted { $0.code.description < $1.code.description }
     }
 
-    /// The person, or who stands in: at most as many deputies deep as there are people.
     private func present(_ person: CareManager, at instant: Instant, site: Identifier) -> CareManager? {
-        guard !person.away.isEmpty,
-            let today = LocalTime(instant, timeZone: registry.sites[site]?.timeZone)?.date
-        else { return person }
-        var standing = person
-        for _ in 0..<8 {
-            guard let absence = standing.away.first(where: { $0.from <= today && today <= $0.until }) else {
-                return standing
-            }
-            guard let deputy = absence.deputy.flatMap({ registry.careManagers[$0] }) else { return nil }
-            standing = deputy
-        }
-        return nil
+        guard case .there(let standing) = standing(for: person, at: instant, site: site) else { return nil }
+        return standing
     }
 
-    private func isInForce(_ when: EscalationPath.When, at instant: Instant, site: Identifier) -> Bool {
+    func isInForce(_ when: EscalationPath.When, at instant: Instant, site: Identifier) -> Bool {
         if when == .always { return true }
         guard let site = registry.sites[site], let local = LocalTime(instant, timeZone: site.timeZone) else {
             return true

@@ -47,8 +47,8 @@ public struct EmailChannel: Sendable {
         }
     }
 
-    private let server: Server
-    private let sender: MailAddress
+    let server: Server
+    let sender: MailAddress
     private let templates: MessageTemplates
     private let publicURL: String
 

@@ -28,6 +28,8 @@ struct Daemon {
     /// Tells of reds while PostgreSQL is away; nil where the spool is switched off.
     private let outageDispatcher: Dispatcher?
     private let probe: DatabaseProbe
+    private let coverage: CoverageWatch
+    private let dailyMessages: DailyMessages
     private let notification = ServiceNotification()
 
     init(_ loaded: LoadedConfiguration, state: StateDirectory, logger: Logger) throws {
@@ -44,10 +46,13 @@ struct Daemon {
         let served = configuration.servedChannels
         let snapshots = SnapshotWriter(
             directory: SnapshotDirectory(path: state.path), logger: Logger(label: "snapshots"))
+        let board = RegistryBoard()
         let store = PostgresCommitStore(loaded.database) { entries, version in
             snapshots.write(registry: entries, version: version)
             // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
-            return RegistryBuilder(packs: packs, served: served).build(entries, version: version).registry
+            let registry = RegistryBuilder(packs: packs, served: served).build(entries, version: version).registry
+            board.show(registry)
+            return registry
         }
         let standby = state.outage.map { outage in
             // What waits there has been received, and has not ended.
@@ -87,8 +92,12 @@ struct Daemon {
         }
         probe = DatabaseProbe(
             loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes),
-            clientID: loaded.broker.clientID, stateDirectory: state.path, commit: commit,
-            logger: Logger(label: "database"))
+            clientID: loaded.broker.clientID, stateDirectory: state.path,
+            syntheticCode: Identifier(loaded.syntheticCode), commit: commit, logger: Logger(label: "database"))
+        coverage = CoverageWatch(
+            loaded.database, registry: board, sites: judging.sites, commit: commit, logger: Logger(label: "coverage"))
+        dailyMessages = DailyMessages(
+            loaded.database, registry: board, channels: channels, logger: Logger(label: "daily-message"))
         self.instruments = instruments
         observe()
     }
@@ -110,7 +119,8 @@ struct Daemon {
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
         // Services stop in the reverse order of this list.
         let services: [any Service] =
-            http + [probe] + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
+            http + [probe, coverage, dailyMessages]
+            + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
             + [pipeline, watchdog, reload]
         var configuration = ServiceGroupConfiguration(
             services: services.map {

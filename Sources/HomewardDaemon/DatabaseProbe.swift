@@ -1,3 +1,4 @@
+import Alerting
 import CLinux
 import Clinical
 import Delivery
@@ -24,10 +25,13 @@ final class DatabaseProbe: Service {
     private let sites: [Identifier]
     private let clientID: String
     private let stateDirectory: String
+    /// Of this instance's self-test.
+    private let syntheticCode: Identifier?
     private let commit: CommitControl
     private let logger: Logger
     private let connected = Atomic(false)
     private let complaint = Mutex<String?>(nil)
+    private let selfTest = Mutex<SelfTestFailure?>(nil)
     private let stopDescriptor: Int32
 
     /// - Parameters:
@@ -35,12 +39,13 @@ final class DatabaseProbe: Service {
     ///   - clientID: what makes this instance the same over its lives.
     init(
         _ configuration: DatabaseConfiguration, sites: [Identifier], clientID: String, stateDirectory: String,
-        commit: CommitControl, logger: Logger
+        syntheticCode: Identifier?, commit: CommitControl, logger: Logger
     ) {
         self.configuration = configuration
         self.sites = sites
         self.clientID = clientID
         self.stateDirectory = stateDirectory
+        self.syntheticCode = syntheticCode
         self.commit = commit
         self.logger = logger
         stopDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
@@ -51,7 +56,10 @@ final class DatabaseProbe: Service {
     var isConnected: Bool { connected.load(ordering: .acquiring) }
 
     /// What somebody must mend before reports can be stored; empty while all is well or the server is merely away.
-    var problems: [String] { complaint.withLock { $0.map { [$0] } ?? [] } }
+    var problems: [String] {
+        let failure = selfTest.withLock { $0 }
+        return [complaint.withLock { $0 }, failure.map { "self-test: \($0.words)" }].compactMap(\.self)
+    }
 
     func run() async throws {
         await withGracefulShutdownHandler {
@@ -74,6 +82,7 @@ final class DatabaseProbe: Service {
             mark: AliveMark(directory: stateDirectory, logger: logger), started: wallClock(),
             monotonic: linux_monotonic_nanoseconds())
         var kernel = KernelClockWatch()
+        var isFirstLook = true
         if linux_clock_is_synchronised() == 0 {
             logger.warning("the kernel does not call its clock synchronised: is a time service running here?")
         }
@@ -81,6 +90,10 @@ final class DatabaseProbe: Service {
             let wall = wallClock()
             do throws(StoreFailure) {
                 compare(&clock, since: wall, database: try upkeep.probe())
+                if let syntheticCode {
+                    note(try upkeep.selfTestFailure(of: syntheticCode), isFirst: isFirstLook)
+                    isFirstLook = false
+                }
                 let now = linux_monotonic_nanoseconds()
                 try look(&watch, upkeep, now: now)
                 if lastUpkeep.map({ now - $0 > Self.upkeepInterval }) ?? true {
@@ -128,6 +141,22 @@ final class DatabaseProbe: Service {
                 ServerClockWatch.Look(
                     wall: wall, wallAfter: wallClock(), monotonic: linux_monotonic_nanoseconds(), database: database,
                     isSynchronised: kernel < 0 ? nil : kernel == 1)))
+    }
+
+    /// A self-test that fails makes us not ready until one succeeds. The alert of it is a person's to end.
+    private func note(_ failure: SelfTestFailure?, isFirst: Bool) {
+        let before = selfTest.withLock { standing in
+            defer { standing = failure }
+            return standing
+        }
+        guard failure?.since != before?.since else { return }
+        guard let failure else { return logger.notice("self-test succeeded again") }
+        logger.critical("self-test failed", metadata: ["failure": "\(failure.words)"])
+        // What an earlier life found may have its alert, resolved even: this is another one then.
+        commit.raise(
+            TechnicalFinding(
+                .selfTest, .beyond(.red), at: isFirst ? wallClock() : failure.since,
+                summary: SelfTestAlert.summary(failure)))
     }
 
     private func note(_ failure: StoreFailure?) {

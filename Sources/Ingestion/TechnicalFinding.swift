@@ -23,6 +23,8 @@ public struct TechnicalFinding: Sendable, Hashable {
         case clockUnsynchronised = "clock-unsynchronised"
         /// Nobody can be told by some channel, or some person by one.
         case deadChannel = "channel-dead"
+        /// The synthetic reading did not become an alert that reached its end in time.
+        case selfTest = "self-test"
     }
 
     public var rule: Rule

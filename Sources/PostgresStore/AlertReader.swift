@@ -15,6 +15,7 @@ public struct AlertRow: Sendable, Hashable {
 public struct AlertFilter: Sendable, Hashable {
     /// From the first to the last of these; equal for one alert.
     public var ids: ClosedRange<AlertID>?
+    /// Nil: all but the self-test's.
     public var site: Identifier?
     /// The patient whom the alert is about.
     public var patient: Identifier?
@@ -70,6 +71,7 @@ public final class AlertReader {
                 AND (cardinality($7::text[]) = 0 OR $12::int4 = 1 OR state = ANY ($7::text[]))
                 AND ($12::int4 = 0 OR (state = 'resolved' AND class = 'clinical' AND resolved_by = 'homeward'
                     AND acknowledged_at IS NULL))
+                AND ($1::uuid IS NOT NULL OR $3::text IS NOT NULL OR site IS DISTINCT FROM 'homeward-self')
                 AND ($8::uuid IS NULL OR (array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id)
                     > ($9::int4, $10::timestamptz, $8::uuid))
             ORDER BY array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id

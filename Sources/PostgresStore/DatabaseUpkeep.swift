@@ -66,6 +66,22 @@ public final class DatabaseUpkeep {
         return silent
     }
 
+    /// How the last self-test of that code failed; nil where it did not, or there was none.
+    public func selfTestFailure(of code: Identifier) throws(StoreFailure) -> SelfTestFailure? {
+        try connection.startCheckedCall()
+        return try SelfTestDesk.standing(of: code, &connection)
+    }
+
+    /// The sites that have an open alert of that rule.
+    public func sites(withOpen rule: String) throws(StoreFailure) -> Set<Identifier> {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.addTexts(of: [rule]) { $0 }
+        parameters.addTexts(of: [String]()) { $0 }
+        let open = try connection.run(Self.open, parameters, doing: "reading open alerts")
+        return Set((0..<open.rowCount).compactMap { open.text($0, 0) == "site" ? open.identifier($0, 1) : nil })
+    }
+
     private static let alive = Statement(
         name: "note_alive",
         sql: """

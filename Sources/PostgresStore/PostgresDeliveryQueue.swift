@@ -36,7 +36,11 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
                     WHEN 'resolved' THEN 'resolved' ELSE CASE WHEN e.alert IS NULL THEN a.state ELSE 'open' END END,
                 a.late, a.raised_at, coalesce(e.summary, a.summary), a.escalation_level, a.worst, a.acknowledged_at,
                 a.worst_acknowledged, a.latest_taken_at, t.revision, t.step, t.channel, t.recipient, t.attempts,
-                CASE t.channel WHEN 'webhook' THEN c.fields ->> 'webhook'
+                CASE t.channel WHEN 'webhook' THEN
+                    -- A self-test says where it waits; when it has gone nobody does.
+                    CASE WHEN starts_with(t.recipient, 'homeward-self-') THEN (
+                        SELECT sink FROM homeward.self_test WHERE code = t.recipient AND running_until > now())
+                        ELSE c.fields ->> 'webhook' END
                     -- A site's fallback is told under the site's code.
                     WHEN 'email' THEN CASE WHEN c.fields IS NULL THEN (
                         SELECT fields -> 'fallback' ->> 'email' FROM homeward.registry_entry
