@@ -102,8 +102,9 @@ settings() {
     done
     put 644 config/registry.yaml usr/share/doc/homeward/examples/registry.yaml
     put 644 deploy/roles.sql usr/share/homeward/roles.sql
-    put 644 config/mosquitto.conf usr/share/homeward/broker/mosquitto.conf
-    put 644 config/mosquitto.acl usr/share/homeward/broker/mosquitto.acl
+    put 644 deploy/broker/mosquitto.conf usr/share/homeward/broker/mosquitto.conf
+    put 644 deploy/broker/mosquitto.acl usr/share/homeward/broker/mosquitto.acl
+    put 755 deploy/broker/pki.sh usr/share/homeward/broker/pki.sh
 }
 
 # control FILE TREE: the template filled in, with the tree's size in KiB.
