@@ -105,6 +105,8 @@ settings() {
     put 644 deploy/broker/mosquitto.conf usr/share/homeward/broker/mosquitto.conf
     put 644 deploy/broker/mosquitto.acl usr/share/homeward/broker/mosquitto.acl
     put 755 deploy/broker/pki.sh usr/share/homeward/broker/pki.sh
+    put 644 deploy/monitoring/homeward.rules.yml usr/share/homeward/monitoring/homeward.rules.yml
+    put 644 deploy/monitoring/homeward.dashboard.json usr/share/homeward/monitoring/homeward.dashboard.json
 }
 
 # control FILE TREE: the template filled in, with the tree's size in KiB.
