@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # Installs, upgrades, removes and purges the package in a bare Debian 12, and holds the units against systemd.
 #
-#   deploy/package-test.sh [--binary FILE]
+#   deploy/package-test.sh [--binary FILE] [--boot]
 #
-# --binary as in deploy/package.sh. The bare system is made once, by debootstrap, and kept below .build/package-test. As
+# --binary as in deploy/package.sh. --boot starts the bare system too, with systemd as its first process, and looks how the
+# unit does there; two minutes more, and not where containers are forbidden. The bare system is made once, by debootstrap, and kept below .build/package-test. As
 # root or with sudo.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=deploy/install.sh
 source deploy/install.sh
 
-binary=
-case ${1:-} in
-    --binary) binary=${2:?} ;;
-    '') ;;
-    *) echo "usage: deploy/package-test.sh [--binary FILE]" >&2; exit 64 ;;
-esac
+binary='' boot=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --binary) binary=${2:?}; shift 2 ;;
+        --boot) boot=yes; shift ;;
+        *) echo "usage: deploy/package-test.sh [--binary FILE] [--boot]" >&2; exit 64 ;;
+    esac
+done
 
 cache=.build/package-test
 chroot=$(mktemp -d /tmp/homeward-package.XXXXXX)
@@ -153,11 +156,28 @@ removal() {
     [ -z "$left" ] || fail "left after the purge: $left"
 }
 
+# The unit under a real systemd: broker and database are away all the time.
+booted() {
+    say "boot"
+    expect "systemd as the first process" inside apt-get install -qq -y --no-install-recommends systemd-sysv dbus
+    expect "install" install_package "$package"
+    as_root install -m 755 deploy/package/boot-test.sh "$chroot/root/boot-test.sh"
+    printf '%s\n' '[Service]' 'Type=oneshot' 'ExecStart=/root/boot-test.sh' 'ExecStopPost=systemctl poweroff' \
+        'StandardOutput=truncate:/root/said' 'StandardError=inherit' '[Install]' 'WantedBy=multi-user.target' |
+        as_root tee "$chroot/etc/systemd/system/boot-test.service" >/dev/null
+    expect "enable" inside systemctl enable boot-test.service
+    as_root timeout 600 systemd-nspawn -q -D "$chroot" --boot --register=no --keep-unit >"$cache/boot.log" 2>&1 || true
+    as_root cat "$chroot/root/said"
+    as_root grep -qx 'all as it should be' "$chroot/root/said" || fail "the booted unit"
+}
+
 install_missing debootstrap systemd man-db
+[ -z "$boot" ] || install_missing systemd-container
 units
 packages
 bare_system
 installation
 upgrade
 removal
+[ -z "$boot" ] || booted
 say "the package installs, upgrades and purges cleanly"

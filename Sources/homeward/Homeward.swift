@@ -16,6 +16,7 @@ struct Homeward: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, CheckCommand.self, MigrateCommand.self, EnrolCommand.self, SimulateCommand.self,
             ReplayCommand.self, AlertsCommand.self, TriageCommand.self, ReadingsCommand.self,
+            StatusCommand.self,
         ])
 }
 

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=deploy/install.sh
 source deploy/install.sh
 install_server_packages
-install_missing faketime
+install_missing faketime python3
 
 work=$(mktemp -d)
 broker=
