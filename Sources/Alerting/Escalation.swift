@@ -72,7 +72,8 @@ public struct Escalation: Sendable {
         self.route = route
     }
 
-    /// Where the chain stands when an alert has spoken. Nil when nothing follows.
+    /// Where the chain stands when an alert has spoken. Nil when nothing follows, as where a self-test raised it: whoever
+    /// waits for that one has gone by then.
     ///
     /// - Parameters:
     ///   - event: the transition that notified.
@@ -83,6 +84,7 @@ public struct Escalation: Sendable {
         _ episode: Episode, spokeWith event: EpisodeEvent, entries: [OutboxEntry], isToldToAll: Bool = false,
         at instant: Instant
     ) -> Progress? {
+        guard !Synthetic.isSynthetic(episode.site) else { return nil }
         let chains = route.sites(of: episode).map { route.steps(for: episode, site: $0, at: event.at) }
         let people = entries.filter { $0.channel != .mqtt }
         var progress = Progress(

@@ -45,7 +45,7 @@ public struct Route: Sendable {
     public func outageEntries(for change: EpisodeChange, at instant: Instant) -> [OutboxEntry] {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
         let episode = change.episode
-        let all = registry.sites.keys.sorted { $0.description < $1.description }
+        let all = everySite
         var steps = sites(of: episode).flatMap { site in
             Array(self.steps(for: episode, site: site, at: instant).map(\.people).enumerated())
         }
@@ -126,7 +126,11 @@ public struct Route: Sendable {
 
     /// The sites whose people are told of an alert.
     func sites(of episode: Episode) -> [Identifier] {
-        episode.site.map { [$0] } ?? registry.sites.keys.sorted { $0.description < $1.description }
+        episode.site.map { [$0] } ?? everySite
+    }
+
+    private var everySite: [Identifier] {
+        registry.sites.keys.filter { !Synthetic.isSynthetic($0) }.sorted { $0.description < $1.description }
     }
 
     /// Where a site's fallback can be told that nobody answers: its channels, under the site's code.

@@ -30,6 +30,7 @@ struct Daemon {
     private let probe: DatabaseProbe
     private let coverage: CoverageWatch
     private let dailyMessages: DailyMessages
+    private let certificateExpiry = CertificateExpiry()
     private let notification = ServiceNotification()
 
     init(_ loaded: LoadedConfiguration, state: StateDirectory, logger: Logger) throws {
@@ -64,6 +65,7 @@ struct Daemon {
             }
             let level = outage.spool.level
             instruments.spoolBytes.observe { Double(level.bytes) }
+            instruments.stages.spoolQuotaBytes.set(Double(level.quota))
             return OutageStandby(
                 spool: outage.spool, deliveries: outage.deliveries, snapshots: snapshots, packs: packs,
                 served: served, logger: Logger(label: "pipeline"))
@@ -110,18 +112,36 @@ struct Daemon {
         instruments.ringOccupancy.observe { gauge.occupancy }
         instruments.brokerConnected.observe { subscriber.isConnected ? 1 : 0 }
         instruments.databaseConnected.observe { probe.isConnected ? 1 : 0 }
+        // Behind first: a cursor is never ahead of a later look at the one before it.
+        instruments.stages.commitQueue.observe {
+            let durable = gauge.durable
+            return Double(gauge.decoded - durable)
+        }
+        instruments.stages.decodeQueue.observe {
+            let decoded = gauge.decoded
+            return Double(gauge.received - decoded)
+        }
     }
 
     func run() async throws {
         let http = webServers()
         let reload = Reload(loaded: loaded, commit: pipeline.commit, notification: notification, logger: logger)
         let watchdog = Watchdog(
-            notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
+            notification: notification, gauge: pipeline.gauge, commit: pipeline.commit,
+            subscriber: pipeline.subscriber, probe: probe, logger: logger)
+        let instruments = instruments
+        let intake = IntakeRate(instruments: instruments) {
+            let left = instruments.stages.spoolQuotaBytes.value - instruments.spoolBytes.value
+            return Int(exactly: left.rounded()) ?? 0
+        }
+        let certificates = CertificateWatch(
+            files: CertificateFiles(loaded.configuration), expiry: certificateExpiry, commit: pipeline.commit,
+            logger: Logger(label: "certificates"))
         // Services stop in the reverse order of this list.
         let services: [any Service] =
             http + [probe, coverage, dailyMessages]
             + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
-            + [pipeline, watchdog, reload]
+            + [pipeline, watchdog, reload, certificates, intake]
         var configuration = ServiceGroupConfiguration(
             services: services.map {
                 .init(
@@ -148,7 +168,8 @@ struct Daemon {
             http: .init(
                 host: http.host, port: Int(http.port),
                 tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
-            metrics: .init(host: metrics.host, port: Int(metrics.port)), page: MetricsPage([instruments]),
+            metrics: .init(host: metrics.host, port: Int(metrics.port)),
+            page: MetricsPage([instruments, instruments.stages, certificateExpiry]),
             readiness: {
                 // The probe does not write: a table that refuses reports is seen by the commit thread alone.
                 var problems = probe.problems

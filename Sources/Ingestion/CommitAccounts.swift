@@ -23,6 +23,7 @@ struct CommitAccounts {
     mutating func enter(_ report: BatchProcessor.Report, _ batch: [Candidate], since started: Int64) -> Int64 {
         let now = linux_monotonic_nanoseconds()
         instruments.commitSeconds.observe(Double(now - started) / 1e9)
+        if !batch.isEmpty { instruments.stages.batchReports.observe(Double(batch.count)) }
         instruments.reportsStored.add(report.stored)
         instruments.readingsStored.add(report.readingsStored)
         instruments.reportsDuplicate.add(report.duplicate)
@@ -44,6 +45,17 @@ struct CommitAccounts {
         }
         if report.wroteOutbox { control.wakeDispatcher() }
         return now
+    }
+
+    /// An attempt to commit that failed.
+    func failed(_ failure: StoreFailure) { instruments.stages.countDatabaseError(failure.sqlState) }
+
+    /// The batch in work, whose oldest report is still unacknowledged; nil: none is.
+    func works(on oldest: Message?) {
+        let tick = oldest?.receivedTick ?? 0
+        instruments.stages.oldestUnacknowledgedSeconds.observe {
+            tick == 0 ? 0 : Double(linux_monotonic_nanoseconds() - tick) / 1e9
+        }
     }
 
     /// Logs what was quarantined, once a minute at most. Monotonic nanoseconds.

@@ -35,7 +35,7 @@ public struct CommitStage {
     let patience: Int64
     var spooling: Spooling
     var flood = FloodGuard()
-    private var accounts: CommitAccounts
+    var accounts: CommitAccounts
     /// When timers are looked for again; monotonic nanoseconds.
     var nextTimers: Int64 = 0
     /// When a second had passed without a report; monotonic nanoseconds.
@@ -116,6 +116,8 @@ public struct CommitStage {
         takeNews()
         spooling.judgedThrough = max(spooling.judgedThrough, range.upperBound - 1)
         var pending = Self.candidates(range, &ring)
+        accounts.works(on: pending.first?.message)
+        defer { accounts.works(on: nil) }
         var next = range.lowerBound
         while !pending.isEmpty {
             let count = Self.prefixWithoutConflictingTwins(pending)
@@ -236,6 +238,7 @@ public struct CommitStage {
                 case .transient, .misconfigured, .poison:
                     complain(error)
                     control.note(error)
+                    accounts.failed(error)
                     // What other connections changed while we were away must be read again.
                     processor.forgetStoreState()
                 }

@@ -170,6 +170,7 @@ extension CommitStage {
             store.rollback()
             complain(error)
             control.note(error)
+            accounts.failed(error)
             processor.forgetStoreState()
             wasLate()
             return
