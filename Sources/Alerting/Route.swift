@@ -123,6 +123,11 @@ public struct Route: Sendable {
         let named = paths.flatMap(\.steps).sorted { $0.after < $1.after }.map { step in
             (after: step.after, people: people(step.to, episode: episode, site: site))
         }
+        typealias Step = (after: Interval, people: [CareManager])
+        func present(_ steps: [Step]) -> [Step] {
+            steps.map { ($0.after, $0.people.compactMap { self.present($0, at: instant, site: site) }) }
+        }
+        guard named.isEmpty else { return present(named) }
         // Outside contract, section 6: team leads after 15 min for red and 4 h for amber.
         let second: Interval = episode.severity == .red ? .minutes(15) : .hours(4)
         let first =
@@ -130,12 +135,7 @@ public struct Route: Sendable {
             case .clinical: keyWorker(of: episode)
             case .technical: team(of: site, role: .administrator)
             }
-        let standard = [
-            (after: Interval.seconds(0), people: first), (after: second, people: team(of: site, role: .teamLead)),
-        ]
-        return (named.isEmpty ? standard : named).map { step in
-            (step.after, step.people.compactMap { present($0, at: instant, site: site) })
-        }
+        return present([(.seconds(0), first), (second, team(of: site, role: .teamLead))])
     }
 
     /// The sites whose people are told of an alert.
