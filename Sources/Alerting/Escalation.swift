@@ -7,8 +7,8 @@ import Registry
 /// - Who is there for a step, and which steps are in force, is looked up when the step is told: after a change of hours,
 ///   an absence or a new key worker, whoever would have been told by now and was not is told with the next step.
 /// - After the last step everybody of the chain is told again every 15 minutes, and each time the site's fallback that
-///   nobody answers, for as long as the alert is open. Technical ambers and what is for information go through their
-///   chain once: nobody is woken again for a battery.
+///   nobody answers, for as long as the alert is open. A technical amber goes through its chain once: nobody is woken
+///   again for a battery. What is for information is told at once and no further: it wants no answer.
 /// - A step may be told before its time (a dead channel): those after it keep theirs. However late it is (a daemon that
 ///   was down), whoever should have been told by then is told at once, each once.
 public struct Escalation: Sendable {
@@ -85,28 +85,30 @@ public struct Escalation: Sendable {
         at instant: Instant
     ) -> Progress? {
         guard !Synthetic.isSynthetic(episode.site) else { return nil }
-        let chains = route.sites(of: episode).map { route.steps(for: episode, site: $0, at: event.at) }
+        guard episode.severity > .info else { return nil }
+        let chains = chains(of: episode, at: event.at)
         let people = entries.filter { $0.channel != .mqtt }
         var progress = Progress(
             revision: event.revision, began: instant, told: .seconds(0), next: .seconds(0),
             people: Set(people.map(\.recipient)).sorted { $0.description < $1.description })
         if isToldToAll, people.isEmpty {
-            let everybody = chains.flatMap { $0.flatMap(\.people) }.map(\.code)
+            let everybody = chains.flatMap { $0.steps.flatMap(\.people) }.map(\.code)
             progress.people = Set(everybody).sorted { $0.description < $1.description }
-            progress.level = max(0, (chains.map(\.count).max() ?? 0) - 1)
-            progress.told = chains.flatMap { $0.map(\.after) }.max() ?? .seconds(0)
+            progress.level = max(0, (chains.map(\.steps.count).max() ?? 0) - 1)
+            progress.told = chains.flatMap { $0.steps.map(\.after) }.max() ?? .seconds(0)
         } else if people.isEmpty {
             // Nobody is reached at once: on to whoever can be, without a wait.
             progress.told = Self.nothing
             return progress
         } else {
             progress.level = people.map(\.step).max() ?? 0
-            let told = zip(route.sites(of: episode), chains).compactMap { _, chain in
-                people.compactMap { $0.step < chain.count ? chain[$0.step].after : nil }.min()
+            let told = chains.flatMap { chain in
+                people.compactMap { $0.step < chain.steps.count ? chain.steps[$0.step].after : nil }
             }
             progress.told = told.min() ?? .seconds(0)
         }
-        return following(progress, episode, at: instant)
+        return following(
+            progress, episode, event.at == instant ? chains : self.chains(of: episode, at: instant), at: instant)
     }
 
     /// The next step of an alert that is still open, whether its time has come or it is called for before that.
@@ -116,14 +118,12 @@ public struct Escalation: Sendable {
     ///     whatever our own clock says.
     ///   - instant: now by our own clock, which may have been set since.
     public func step(_ before: Progress, of episode: Episode, late: Interval, at instant: Instant) -> Step {
-        let chains = route.sites(of: episode).map {
-            (site: $0, steps: route.steps(for: episode, site: $0, at: instant))
-        }
+        let chains = chains(of: episode, at: instant)
         let elapsed = max(.seconds(0), min(instant, before.due + late) - before.began)
         // A clock that was set back does not take back that this is due.
         var reach = max(before.next, elapsed)
         var entries = newlyTold(chains, before, through: reach, episode)
-        while entries.isEmpty, let next = Self.next(in: chains.map(\.steps), after: reach) {
+        while entries.isEmpty, let next = Self.next(in: chains, after: reach) {
             reach = next
             entries = newlyTold(chains, before, through: reach, episode)
         }
@@ -151,21 +151,27 @@ public struct Escalation: Sendable {
         let codes = Set(entries.map(\.recipient)).subtracting(route.sites(of: episode))
         after.people = codes.union(before.people).sorted { $0.description < $1.description }
         return Step(
-            progress: following(after, episode, at: instant), level: after.level, entries: entries,
+            progress: following(after, episode, chains, at: instant), level: after.level, entries: entries,
             isUnanswered: isUnanswered, isNews: isNews)
     }
 
     /// Before every step.
     private static let nothing = Interval(microseconds: -1)
 
-    private typealias Chain = [(after: Interval, people: [CareManager])]
+    /// A site's steps as they are at one time.
+    private typealias Chain = (site: Identifier, steps: [(after: Interval, people: [CareManager])])
 
-    private static func next(in chains: [Chain], after reach: Interval) -> Interval? {
-        chains.joined().map(\.after).filter { $0 > reach }.min()
+    private func chains(of episode: Episode, at instant: Instant) -> [Chain] {
+        route.sites(of: episode).map { ($0, route.steps(for: episode, site: $0, at: instant)) }
     }
 
-    private func following(_ progress: Progress, _ episode: Episode, at instant: Instant) -> Progress? {
-        let chains = route.sites(of: episode).map { route.steps(for: episode, site: $0, at: instant) }
+    private static func next(in chains: [Chain], after reach: Interval) -> Interval? {
+        chains.flatMap(\.steps).map(\.after).filter { $0 > reach }.min()
+    }
+
+    private func following(
+        _ progress: Progress, _ episode: Episode, _ chains: [Chain], at instant: Instant
+    ) -> Progress? {
         var progress = progress
         if let next = Self.next(in: chains, after: progress.told) {
             progress.next = next
@@ -179,7 +185,7 @@ public struct Escalation: Sendable {
 
     /// The steps that are new, and of those before them whoever was not told then.
     private func newlyTold(
-        _ chains: [(site: Identifier, steps: Chain)], _ before: Progress, through reach: Interval, _ episode: Episode
+        _ chains: [Chain], _ before: Progress, through reach: Interval, _ episode: Episode
     ) -> [OutboxEntry] {
         chains.flatMap { chain in
             let people = chain.steps.filter { $0.after <= reach }.flatMap { step in

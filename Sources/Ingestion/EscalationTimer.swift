@@ -108,6 +108,7 @@ extension Draft {
     mutating func escalate(at instant: Instant?) {
         let escalation = Escalation(route: Route(registry: registry))
         let recorded = Set(report.recordedAlerts.map(\.alert))
+        let outbox = Dictionary(grouping: rows.outbox, by: \.alert)
         for index in rows.episodes.indices {
             let episode = rows.episodes[index].episode
             if episode.state != .open {
@@ -122,7 +123,7 @@ extension Draft {
             let spoke = instant.map { max($0, event.at) } ?? event.at
             let progress = escalation.begin(
                 episode, spokeWith: event,
-                entries: rows.outbox.filter { $0.alert == episode.id && $0.revision == event.revision },
+                entries: outbox[episode.id, default: []].filter { $0.revision == event.revision },
                 isToldToAll: recorded.contains(episode.id), at: spoke)
             rows.episodes[index].episode.escalationLevel = progress?.level ?? 0
             if let progress {

@@ -139,6 +139,11 @@ import Testing
         #expect(told(Self.registry(people), .red, .technical, for: 30) == ["0: admin", "15: lead", "30: admin lead !"])
     }
 
+    @Test func `what is for information is told once`() {
+        let people = Self.team + [Self.person("admin", .administrator)]
+        #expect(told(Self.registry(people), .info, .technical, for: 24 * 60) == ["0: admin"])
+    }
+
     /// Somebody hears of it all the same.
     @Test func `a technical amber that reaches nobody is told to the fallback once`() {
         let registry = Self.registry([Self.person("cm-01")], fallback: "duty@example.org")
