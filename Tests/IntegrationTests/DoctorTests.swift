@@ -55,12 +55,12 @@ extension EndToEndTests {
         #expect(try stack.run("alerts", "--config", config, "list", "--all").output == "no alerts\n")
         #expect(stack.metric(#"homeward_alerts_raised_total{class="clinical",severity="red"}"#) == 0)
         #expect(try !stack.run("triage", "--config", config).output.contains("homeward-self"))
-        // Nobody may take what are the self-test's own.
+        // Nobody may take what is the self-test's own.
         let file = stack.directory.appending(path: "own.yaml")
         try "sites: [ { code: homeward-self, name: Mine } ]".write(to: file, atomically: true, encoding: .utf8)
         let refused = try stack.run("enrol", "--config", config, file.path)
         #expect(refused.status == 65)
-        #expect(refused.errors.contains("is the self-test's own"))
+        #expect(refused.errors.contains("are the self-test's own"))
     }
 
     @Test func `a reading that becomes no alert turns readiness red and tells the technical route at once`() throws {
