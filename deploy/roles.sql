@@ -39,7 +39,7 @@ SELECT format('ALTER FUNCTION %s OWNER TO homeward_owner', p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = to_regnamespace('homeward') AND p.proname IN
     ('make_partitions', 'refuse_change', 'flag_names', 'grant_rights',
-    'grant_rights_before_corrections', 'grant_rights_before_attempts') \gexec
+    'grant_rights_before_corrections', 'grant_rights_before_attempts', 'grant_rights_before_sight') \gexec
 SELECT 'ALTER SCHEMA homeward OWNER TO homeward_owner' WHERE to_regnamespace('homeward') IS NOT NULL \gexec
 SELECT 'SELECT homeward.grant_rights()' WHERE to_regprocedure('homeward.grant_rights()') IS NOT NULL \gexec
 COMMIT;
