@@ -142,6 +142,7 @@ import Testing
         bench.store.currentRegistry.devices[Self.device(9)] = Device(
             code: Self.device(9), site: Bench.north,
             pairings: [Pairing(patient: Self.patient(1), from: Self.now - .days(2))])
+        bench.store.currentRegistry.version += 1
         let registry = bench.store.currentRegistry
         #expect(
             registry.patients(cutOffBy: [Self.device(1), Self.device(2)], at: Self.now) == [Self.patient(2)])
