@@ -163,7 +163,7 @@ booted() {
     expect "install" install_package "$package"
     as_root install -m 755 deploy/package/boot-test.sh "$chroot/root/boot-test.sh"
     printf '%s\n' '[Service]' 'Type=oneshot' 'ExecStart=/root/boot-test.sh' 'ExecStopPost=systemctl poweroff' \
-        'StandardOutput=truncate:/root/said' 'StandardError=inherit' '[Install]' 'WantedBy=multi-user.target' |
+        'StandardOutput=append:/root/said' 'StandardError=inherit' '[Install]' 'WantedBy=multi-user.target' |
         as_root tee "$chroot/etc/systemd/system/boot-test.service" >/dev/null
     expect "enable" inside systemctl enable boot-test.service
     as_root timeout 600 systemd-nspawn -q -D "$chroot" --boot --register=no --keep-unit >"$cache/boot.log" 2>&1 || true

@@ -11,7 +11,11 @@ install_missing faketime python3
 work=$(mktemp -d)
 broker=
 finish() {
-    [ -z "$broker" ] || kill "$broker" 2>/dev/null || true
+    if [ -n "$broker" ]; then
+        kill "$broker" 2>/dev/null || true
+        # It writes its sessions down before it ends.
+        wait "$broker" 2>/dev/null || true
+    fi
     rm -rf "$work"
 }
 trap finish EXIT
