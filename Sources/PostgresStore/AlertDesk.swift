@@ -89,6 +89,11 @@ public final class AlertDesk {
         var calls = EpisodeWriting.calls([change])
         if case .shelve(let end) = action {
             calls.append(TimerWriting.schedule([ShelvingEnd(of: change.episode, at: end).timer]))
+            calls.append(
+                SuppressionWriting.call([
+                    Suppression(
+                        kind: .shelving, alert: alert, reason: note ?? "", actor: actor.name, until: end)
+                ]))
         }
         _ = try connection.run(calls, doing: "acting on an alert")
         return .success(change.episode)

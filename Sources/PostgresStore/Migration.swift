@@ -16,5 +16,6 @@ struct Migration: Sendable {
         Migration(version: 7, name: "m0007_triage.sql", sql: PackageResources.m0007_triage_sql),
         Migration(version: 8, name: "m0008_corrections.sql", sql: PackageResources.m0008_corrections_sql),
         Migration(version: 9, name: "m0009_attempts.sql", sql: PackageResources.m0009_attempts_sql),
+        Migration(version: 11, name: "m0011_noise.sql", sql: PackageResources.m0011_noise_sql),
     ]
 }
