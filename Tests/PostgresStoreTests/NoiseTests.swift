@@ -85,7 +85,7 @@ extension PostgresStoreSuite {
             #expect(
                 try database.query(
                     """
-                    SELECT count(*), count(DISTINCT delivery_key), count(DISTINCT message), count(*) FILTER (
+                    SELECT count(*), count(DISTINCT delivery_key), count(DISTINCT s.message), count(*) FILTER (
                         WHERE s.message = o.message AND s.recipient = o.recipient AND s.channel = 'email')
                     FROM homeward.suppression s JOIN homeward.outbox o USING (delivery_key) WHERE s.kind = 'limit'
                     """) == [["994", "994", "2", "994"]])
