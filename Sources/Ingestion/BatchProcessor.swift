@@ -344,7 +344,11 @@ public struct BatchProcessor {
         draft.rows.episodes = ledger.changes
         let route = Route(registry: registry)
         for change in ledger.changes {
-            guard let event = change.events.last, !draft.isToldTogether(change.episode) else { continue }
+            guard let event = change.events.last else { continue }
+            guard !draft.isToldTogether(change.episode) else {
+                draft.rows.suppressions += draft.suppressions(of: change)
+                continue
+            }
             draft.rows.outbox += route.entries(for: change, at: event.at)
         }
     }

@@ -164,6 +164,8 @@ public struct CommitBatch: Sendable {
     public var sequences: [DeviceSequence] = []
     public var episodes: [EpisodeChange] = []
     public var outbox: [OutboxEntry] = []
+    /// Why somebody is not told of these alerts, or not alone.
+    public var suppressions: [Suppression] = []
     /// Alerts that were told of during an outage and are part of an older one.
     public var aliases: [AlertAlias] = []
     /// Messages of an outage: rows of the outbox as far as they have come. A row that is there and pending takes over

@@ -224,6 +224,15 @@ extension Draft {
         episode.rule == Schedule.missedReadingRule && episode.severity < .red && toldTogether.contains(episode.subject)
     }
 
+    /// Of an alert that is told in its site's list.
+    func suppressions(of change: EpisodeChange) -> [Suppression] {
+        guard change.events.contains(where: \.transition.notifies) else { return [] }
+        return [
+            Suppression(
+                kind: .merge, alert: change.episode.id, reason: "told in the list of its site's missed readings")
+        ]
+    }
+
     /// A patient alone is told of like anything else. Of several of a site one list is told, an alert of the site; each has
     /// an alert of his own all the same. A red is never part of a list.
     mutating func add(_ judged: [JudgedSchedule], at instant: Instant, open: [Episode]) {

@@ -93,6 +93,13 @@ public final class AlertDesk {
         batch.endedTimers = timers.ended
         batch.timers = timers.set
         calls += TimerWriting.calls(batch)
+        if case .shelve(let end) = action {
+            calls.append(
+                SuppressionWriting.call([
+                    Suppression(
+                        kind: .shelving, alert: alert, reason: note ?? "", actor: actor.name, until: end)
+                ]))
+        }
         _ = try connection.run(calls, doing: "acting on an alert")
         return .success(change.episode)
     }

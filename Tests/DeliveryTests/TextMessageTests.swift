@@ -44,6 +44,30 @@ import Testing
         #expect(body == ["to": "+447700900123", "text": Self.words])
     }
 
+    @Test func `several alerts are one text message`() async throws {
+        let gateway = try LoopbackServer { _ in .status("202 Accepted") }
+        defer { gateway.stop() }
+        let queue = try MemoryQueue([
+            makeGathering(
+                .patient, patients: Array(repeating: "P0003", count: 5), to: "+44 7700 900123", channel: .sms)
+        ])
+        try await withDispatcher(queue, channels: Self.channels("\(gateway.url)/send")) { _, _ in
+            #expect(await queue.next().map(\.outcome.isSent) == [true])
+            queue.add(
+                try makeGathering(
+                    .digest, patients: ["P0001", "P0002"], to: "+44 7700 900123", openReds: 1, channel: .sms))
+            #expect(await queue.next().map(\.outcome.isSent) == [true])
+        }
+        let texts = try gateway.requests.map {
+            try JSONDecoder().decode([String: String].self, from: Data($0.body))["text"]
+        }
+        #expect(
+            texts == [
+                "AMBER: 5 alerts, P0003: SpO2 low, Pulse high, Temperature high and 1 more. https://h.example.org/",
+                "Open reds: 1. 2 other alerts at north. https://h.example.org/",
+            ])
+    }
+
     @Test func `a gateway of forms, over TLS with a private authority`() async throws {
         let authorities = try Authorities()
         let gateway = try SecureServer(authorities)

@@ -126,6 +126,9 @@ import Testing
             $0.explanation.contains("missed-readings of site north")
         }
         #expect(told.count == 4)
+        // Each of the four says in the ledger that it was told in the list.
+        #expect(bench.store.rows.suppressions.map(\.kind) == [.merge, .merge, .merge, .merge])
+        #expect(Set(bench.store.rows.suppressions.map(\.alert)) == Set(told.map(\.alert)))
         // The next slot is the next message; who is red by then is told of alone.
         try fire(&bench, at: move(bench, 1))
         #expect(bench.store.rows.outbox.count == 3)
