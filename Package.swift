@@ -33,6 +33,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         // TLS for the HTTP listener.
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        // DER and PEM: when certificates end. Apple's own; Hummingbird brings it along anyway.
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         // YAML with line numbers: configuration, protocol packs and registry are edited by people.
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         // Deque, the benchmarks' reference for the ring.
@@ -128,6 +130,7 @@ let package = Package(
                 "WebApp",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings),
@@ -216,7 +219,7 @@ let package = Package(
             name: "HomewardDaemonTests",
             dependencies: [
                 "HomewardDaemon", "Documents", "Registry", "Clinical", "TestSupport", "Alerting", "Formats",
-                "Ingestion", "PostgresStore",
+                "Ingestion", "Instruments", "PostgresStore", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -35,10 +35,9 @@ FROM pg_class
 WHERE relnamespace = to_regnamespace('homeward') AND relkind IN ('r', 'p', 'v') \gexec
 SELECT format('ALTER FUNCTION %s OWNER TO homeward_owner', p.oid::regprocedure)
 FROM pg_proc p
-WHERE p.pronamespace = to_regnamespace('homeward') AND p.proname IN
-    ('make_partitions', 'refuse_change', 'flag_names', 'grant_rights',
-    'grant_rights_before_corrections', 'grant_rights_before_attempts', 'grant_rights_before_web',
-    'web_viewer', 'make_policies', 'tell_page') \gexec
+WHERE p.pronamespace = to_regnamespace('homeward') AND
+    (p.proname IN ('make_partitions', 'refuse_change', 'flag_names', 'web_viewer', 'make_policies', 'tell_page')
+        OR starts_with(p.proname, 'grant_rights')) \gexec
 SELECT 'ALTER SCHEMA homeward OWNER TO homeward_owner' WHERE to_regnamespace('homeward') IS NOT NULL \gexec
 SELECT 'SELECT homeward.grant_rights()' WHERE to_regprocedure('homeward.grant_rights()') IS NOT NULL \gexec
 COMMIT;

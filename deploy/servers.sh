@@ -57,7 +57,7 @@ start_postgres() {
     "$postgres_bin/createdb" -h 127.0.0.1 -p "$database_port" -U homeward homeward
 }
 
-# Queue and window as config/mosquitto.conf has them; no TLS and no accounts, since it listens on loopback alone.
+# Queue and window as deploy/broker/mosquitto.conf has them; no TLS and no accounts, since it listens on loopback alone.
 start_broker() {
     broker_port=$(free_port)
     mkdir -p "$work/broker"

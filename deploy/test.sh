@@ -28,12 +28,38 @@ step() {
 
 format() { swift format lint --strict --recursive Package.swift Sources Tests; }
 
+# A link to a page that is not there is a warning of DocC's.
+guides() {
+    local compiler pages
+    compiler=$(dirname "$(readlink -f "$(command -v swift)")")/docc
+    pages=$(mktemp -d)
+    "$compiler" convert Sources/HomewardDaemon/HomewardDaemon.docc --warnings-as-errors --output-dir "$pages" \
+        --fallback-display-name Homeward --fallback-bundle-identifier homeward
+    rm -rf "$pages"
+}
+
 # Warnings are errors by the package's own settings; an import of a target that was not declared is one by this flag.
 debug_build() { swift build --build-tests --explicit-target-dependency-import-check error; }
 
 release_build() { swift build -c release --static-swift-stdlib; }
 
-tests() { swift test --skip-build; }
+# What failed stands at the end too: thousands of lines come between.
+told_at_the_end() {
+    local log status=0
+    log=$(mktemp)
+    "$@" 2>&1 | tee "$log" || status=$?
+    if [ "$status" -ne 0 ]; then
+        say "what failed"
+        grep -aE -A 3 'recorded an issue|^error:|Fatal error|Crash' "$log" | grep -av '^◇' | head -n 100 || true
+    fi
+    rm -f "$log"
+    return "$status"
+}
+
+# Apart, since a test that waits for a server holds a thread, of which there are as many as cores.
+tests() { told_at_the_end swift test --skip-build --skip IntegrationTests --skip PostgresStoreTests; }
+
+server_tests() { told_at_the_end swift test --skip-build --filter IntegrationTests --filter PostgresStoreTests; }
 
 # The ring alone, which needs no package and builds in seconds. Debug builds send a million records, release ten.
 ring_under_thread_sanitizer() {
@@ -44,15 +70,25 @@ ring_in_release() { HOMEWARD_ROOMS=RingBuffer swift test -c release --scratch-pa
 
 # The ordinary run has two short seeds.
 faults() {
-    HOMEWARD_FAULT_SEEDS=10 HOMEWARD_FAULT_SECONDS=15 swift test --skip-build --filter FaultTests
+    HOMEWARD_FAULT_SEEDS=10 HOMEWARD_FAULT_SECONDS=15 told_at_the_end swift test --skip-build --filter FaultTests
 }
 
 # At the rate that the promise is for, which a debug build does not keep.
 outage_at_full_rate() {
     local binaries
     binaries=$(swift build -c release --static-swift-stdlib --show-bin-path)
-    HOMEWARD_BINARY=$binaries/homeward HOMEWARD_OUTAGE_RATE=2000 \
-        swift test --skip-build --filter FaultSuite/OutageTests
+    HOMEWARD_BINARY=$binaries/homeward HOMEWARD_OUTAGE_RATE=2000 HOMEWARD_RED_SECONDS=5 \
+        told_at_the_end swift test --skip-build --filter FaultSuite/OutageTests
+}
+
+# The release build of the step before.
+packaging() {
+    deploy/package-test.sh --binary "$(swift build -c release --static-swift-stdlib --show-bin-path)/homeward"
+}
+
+monitoring() {
+    install_missing prometheus
+    promtool test rules deploy/monitoring/homeward.rules.test.yml
 }
 
 # A real chromium works through the care managers' page.
@@ -65,9 +101,11 @@ install_build_packages
 install_server_packages
 install_test_packages
 step "format" format
+step "guides" guides
 step "debug build" debug_build
 step "tests" tests
 if [ -n "$browser" ]; then step "page in a browser" page_in_a_browser; fi
+step "tests against PostgreSQL and the whole daemon" server_tests
 if [ -z "$quick" ]; then
     step "ring under ThreadSanitizer" ring_under_thread_sanitizer
     step "ring, ten million records" ring_in_release
@@ -76,5 +114,8 @@ if [ -z "$quick" ]; then
     step "fuzzing the report decoder" deploy/fuzz.sh 60
     step "release build" release_build
     step "outage, 2,000 reports a second" outage_at_full_rate
+    step "broker and certificates" deploy/broker/test.sh
+    step "alert rules" monitoring
+    step "package" packaging
 fi
 say "all passed in $SECONDS s"

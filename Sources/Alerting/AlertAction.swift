@@ -124,19 +124,31 @@ extension Episode {
     /// any more.
     public func comingBack(at instant: Instant) -> EpisodeChange? {
         guard state == .shelved else { return nil }
+        return opened(again: Self.shelvingOver, cause: "shelving-over", at: instant)
+    }
+
+    /// An acknowledged red that nobody has resolved, when its time is over: likewise. Nil for anything else.
+    public func comingBackUnresolved(at instant: Instant) -> EpisodeChange? {
+        guard state == .acknowledged, severity == .red else { return nil }
+        return opened(again: Self.unresolved, cause: "acknowledged-not-resolved", at: instant)
+    }
+
+    private func opened(again words: String, cause: String, at instant: Instant) -> EpisodeChange {
         var next = self
         next.state = .open
         next.acknowledgedAt = nil
         next.worstAcknowledged = nil
         next.revision += 1
-        next.summary = summary.hasPrefix(Self.shelvingOver) ? summary : Self.shelvingOver + summary
+        let said = [Self.shelvingOver, Self.unresolved].first { summary.hasPrefix($0) } ?? ""
+        next.summary = words + summary.dropFirst(said.count)
         let event = EpisodeEvent(
             alert: id, revision: next.revision, transition: .reopened, severity: severity, at: instant, report: nil,
-            actor: "homeward", summary: next.summary, explanation: "{}")
+            actor: "homeward", summary: next.summary, explanation: "{\"cause\":\"\(cause)\"}")
         return EpisodeChange(episode: next, isNew: false, events: [event])
     }
 
     private static let shelvingOver = "No longer shelved, and not resolved: "
+    private static let unresolved = "Acknowledged, and not resolved in time: "
 
     private mutating func acknowledge(at instant: Instant) {
         state = .acknowledged

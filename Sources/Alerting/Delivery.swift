@@ -28,8 +28,52 @@ public struct OutboxEntry: Hashable, Sendable {
     }
 }
 
+/// Several alerts in one message.
+public struct Gathering: Hashable, Sendable {
+    public struct Alert: Hashable, Sendable {
+        /// Of its row of the outbox.
+        public var key: String
+        /// As it stood when the row was written.
+        public var episode: Episode
+        /// As it stands now.
+        public var state: AlertState
+
+        public init(key: String, episode: Episode, state: AlertState) {
+            self.key = key
+            self.episode = episode
+            self.state = state
+        }
+    }
+
+    public enum Kind: String, Hashable, Sendable {
+        /// Several alerts of one patient.
+        case patient
+        /// What waited for the site's hours, or was too much to be told one by one.
+        case digest
+    }
+
+    public var kind: Kind
+    /// Not empty; worst first, then the oldest.
+    public var alerts: [Alert]
+    /// Red alerts of these alerts' sites that nobody has acknowledged yet.
+    public var openReds: Int
+
+    /// One alert that was to be told several times meanwhile: its message is that of one alert.
+    public var isOfOneAlert: Bool { kind == .patient && Set(alerts.map(\.episode.id)).count == 1 }
+
+    /// Of a message by its key.
+    public static func kind(of key: String) -> Kind { key.hasPrefix("\(Kind.patient.rawValue)-") ? .patient : .digest }
+
+    public init(kind: Kind, alerts: [Alert], openReds: Int) {
+        self.kind = kind
+        self.alerts = alerts
+        self.openReds = openReds
+    }
+}
+
 /// A claimed outbox row with everything that its message needs.
 public struct DeliveryJob: Hashable, Sendable {
+    /// Of a message of several alerts the first one's, under the message's key.
     public var entry: OutboxEntry
     /// 1 for the first.
     public var attempt: Int
@@ -37,13 +81,23 @@ public struct DeliveryJob: Hashable, Sendable {
     public var address: String?
     /// As the alert stood when the row was written.
     public var episode: Episode
+    /// What else is in it; nil for a message of one alert, as every red's is.
+    public var gathering: Gathering?
 
-    public init(entry: OutboxEntry, attempt: Int, address: String?, episode: Episode) {
+    public init(
+        entry: OutboxEntry, attempt: Int, address: String?, episode: Episode, gathering: Gathering? = nil
+    ) {
         self.entry = entry
         self.attempt = attempt
         self.address = address
         self.episode = episode
+        self.gathering = gathering
     }
+
+    /// Of the rows of the outbox that it tells of.
+    public var rows: [String] { gathering?.alerts.map(\.key) ?? [entry.key] }
+    /// Every alert that it tells of.
+    public var episodes: [Episode] { gathering?.alerts.map(\.episode) ?? [episode] }
 }
 
 /// What came of one attempt.

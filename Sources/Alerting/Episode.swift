@@ -94,6 +94,8 @@ public struct EpisodeEvent: Hashable, Sendable {
         case worsened
         /// It had been acknowledged or shelved and speaks again.
         case reopened
+        /// Nobody has acknowledged it: the next of its chain are told.
+        case escalated
         /// Back in range: an amber ends; a red stays open, awaiting a note.
         case backInRange = "back-in-range"
         case acknowledged

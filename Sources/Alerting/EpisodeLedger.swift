@@ -175,7 +175,8 @@ extension EpisodeEvent.Transition {
     public var notifies: Bool {
         switch self {
         case .opened, .worsened, .reopened: true
-        case .joined, .backInRange, .acknowledged, .taken, .shelved, .unshelved, .resolved, .enteredInError: false
+        case .joined, .escalated, .backInRange, .acknowledged, .taken, .shelved, .unshelved, .resolved, .enteredInError:
+            false
         }
     }
 }

@@ -4,13 +4,14 @@ public import Registry
 
 /// Who is told of an alert at once, and by which channel. Pure.
 public struct Route: Sendable {
-    private let registry: Registry
+    let registry: Registry
 
     public init(registry: Registry) {
         self.registry = registry
     }
 
-    /// The outbox rows of one notifying transition: the chain's first step that reaches somebody.
+    /// The outbox rows of one notifying transition: the chain's first step that reaches somebody, with whatever steps
+    /// are due at the same time. Those after it are `Escalation`'s.
     ///
     /// Steps come from the site's escalation path for this class and severity, else the default: key worker, then
     /// team leads for clinical alerts; administrators, then team leads for technical ones. A person who is away is
@@ -18,20 +19,19 @@ public struct Route: Sendable {
     public func entries(for change: EpisodeChange, at instant: Instant) -> [OutboxEntry] {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
         let episode = change.episode
-        let sites = episode.site.map { [$0] } ?? registry.sites.keys.sorted { $0.description < $1.description }
         var entries: [OutboxEntry] = []
-        for site in sites {
-            for (step, people) in chain(for: episode, site: site, at: instant).enumerated() {
-                let reached = people.filter(registry.served.reach)
-                guard !reached.isEmpty else { continue }
-                entries += reached.flatMap { person in
-                    channels(of: person).map {
-                        OutboxEntry(
-                            alert: episode.id, revision: event.revision, step: step, channel: $0, recipient: person.code
-                        )
-                    }
+        for site in sites(of: episode) {
+            let steps = steps(for: episode, site: site, at: instant)
+            guard let first = steps.firstIndex(where: { $0.people.contains(where: registry.served.reach) }) else {
+                continue
+            }
+            var told: Set<Identifier> = []
+            for person in steps[first...].filter({ $0.after == steps[first].after }).flatMap(\.people)
+            where told.insert(person.code).inserted {
+                entries += channels(of: person).map {
+                    OutboxEntry(
+                        alert: episode.id, revision: event.revision, step: first, channel: $0, recipient: person.code)
                 }
-                break
             }
         }
         return entries + display(of: episode, revision: event.revision)
@@ -45,9 +45,9 @@ public struct Route: Sendable {
     public func outageEntries(for change: EpisodeChange, at instant: Instant) -> [OutboxEntry] {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
         let episode = change.episode
-        let all = registry.sites.keys.sorted { $0.description < $1.description }
-        var steps = (episode.site.map { [$0] } ?? all).flatMap { site in
-            Array(chain(for: episode, site: site, at: instant).enumerated())
+        let all = everySite
+        var steps = sites(of: episode).flatMap { site in
+            Array(self.steps(for: episode, site: site, at: instant).map(\.people).enumerated())
         }
         if !steps.contains(where: { $0.element.contains(where: registry.served.reach) }) {
             steps = all.flatMap { site in
@@ -71,7 +71,10 @@ public struct Route: Sendable {
     /// What is to be sent of these alerts while PostgreSQL is away, with the addresses that only the registry knows.
     public func outageNotices(for changes: [EpisodeChange]) -> [OutageNotice] {
         changes.flatMap { change -> [OutageNotice] in
-            guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
+            // Whoever waits for a self-test's alert has gone by then.
+            guard let event = change.events.last(where: { $0.transition.notifies }),
+                !Synthetic.isSynthetic(change.episode.site)
+            else { return [] }
             var episode = change.episode
             // As it stood then; a later reading of the batch may have joined it.
             episode.revision = event.revision
@@ -112,22 +115,30 @@ public struct Route: Sendable {
         }
     }
 
-    private func chain(for episode: Episode, site: Identifier, at instant: Instant) -> [[CareManager]] {
-        let paths = registry.escalation.filter {
-            $0.site == site && $0.alertClass == episode.alertClass && $0.severity == episode.severity
-                && isInForce($0.when, at: instant, site: site)
+    /// The steps in force at that time, with who is there for each: soonest first.
+    func steps(
+        for episode: Episode, site: Identifier, at instant: Instant
+    ) -> [(after: Interval, people: [CareManager])] {
+        named(for: episode, site: site, at: instant).map { step in
+            (step.after, step.people.compactMap { present($0, at: instant, site: site) })
         }
-        let steps = paths.flatMap(\.steps).sorted { $0.after < $1.after }
-        let named = steps.map { step in people(step.to, episode: episode, site: site) }
-        let standard: [[CareManager]] =
-            switch episode.alertClass {
-            case .clinical: [keyWorker(of: episode), team(of: site, role: .teamLead)]
-            case .technical: [team(of: site, role: .administrator), team(of: site, role: .teamLead)]
-            }
-        return (steps.isEmpty ? standard : named).map { $0.compactMap { present($0, at: instant, site: site) } }
     }
 
-    private func people(
+    /// The sites whose people are told of an alert.
+    func sites(of episode: Episode) -> [Identifier] {
+        episode.site.map { [$0] } ?? everySite
+    }
+
+    private var everySite: [Identifier] {
+        registry.sites.keys.filter { !Synthetic.isSynthetic($0) }.sorted { $0.description < $1.description }
+    }
+
+    /// Where a site's fallback can be told that nobody answers: its channels, under the site's code.
+    func fallback(of site: Identifier) -> [Channel] {
+        registry.served.email && registry.sites[site]?.fallbackEmail != nil ? [.email] : []
+    }
+
+    func people(
         _ recipient: EscalationStep.Recipient, episode: Episode, site: Identifier
     ) -> [CareManager] {
         switch recipient {
@@ -137,7 +148,7 @@ public struct Route: Sendable {
         }
     }
 
-    private func keyWorker(of episode: Episode) -> [CareManager] {
+    func keyWorker(of episode: Episode) -> [CareManager] {
         // What is about a whole site is for all who work there.
         if case .site(let code) = episode.subject { return team(of: code, role: .careManager) }
         let patient: Identifier? =
@@ -150,26 +161,17 @@ public struct Route: Sendable {
         return registry.careManagers[code].map { [$0] } ?? []
     }
 
-    private func team(of site: Identifier, role: CareManager.Role) -> [CareManager] {
+    func team(of site: Identifier, role: CareManager.Role) -> [CareManager] {
         registry.careManagers.values.filter { $0.site == site && $0.role == role }
             .sorted { $0.code.description < $1.code.description }
     }
 
-    /// The person, or who stands in: at most as many deputies deep as there are people.
     private func present(_ person: CareManager, at instant: Instant, site: Identifier) -> CareManager? {
-        guard let today = LocalTime(instant, timeZone: registry.sites[site]?.timeZone)?.date else { return person }
-        var standing = person
-        for _ in 0..<8 {
-            guard let absence = standing.away.first(where: { $0.from <= today && today <= $0.until }) else {
-                return standing
-            }
-            guard let deputy = absence.deputy.flatMap({ registry.careManagers[$0] }) else { return nil }
-            standing = deputy
-        }
-        return nil
+        guard case .there(let standing) = standing(for: person, at: instant, site: site) else { return nil }
+        return standing
     }
 
-    private func isInForce(_ when: EscalationPath.When, at instant: Instant, site: Identifier) -> Bool {
+    func isInForce(_ when: EscalationPath.When, at instant: Instant, site: Identifier) -> Bool {
         if when == .always { return true }
         guard let site = registry.sites[site], let local = LocalTime(instant, timeZone: site.timeZone) else {
             return true

@@ -8,12 +8,22 @@ public struct Timer: Hashable, Sendable {
     public var due: Instant
     /// A JSON object for whoever handles it.
     public var payload: String
+    /// Of one that is to be set: in how long it is due by the clock of whoever keeps it, whatever ours says. Nil: at
+    /// `due`, which is then somebody's word.
+    public var delay: Interval?
+    /// Of one that was read: for how long it has been due by that clock. Nil where there is none.
+    public var late: Interval?
 
-    public init(kind: String, subject: String, due: Instant, payload: String = "{}") {
+    public init(
+        kind: String, subject: String, due: Instant, payload: String = "{}", delay: Interval? = nil,
+        late: Interval? = nil
+    ) {
         self.kind = kind
         self.subject = subject
         self.due = due
         self.payload = payload
+        self.delay = delay
+        self.late = late
     }
 }
 

@@ -38,6 +38,8 @@ public enum TriageReason: Hashable, Sendable, CustomStringConvertible {
     case unusableLimit(PlanProblem)
     /// An alert would reach nobody.
     case uncovered
+    /// There is somebody now, but not always in the coming days; by the site's wall clock.
+    case coverageHole(from: String)
 
     /// The reason's name, without its particulars.
     public var code: String {
@@ -53,6 +55,7 @@ public enum TriageReason: Hashable, Sendable, CustomStringConvertible {
         case .lacking: "lacking"
         case .unusableLimit: "unusable-limit"
         case .uncovered: "uncovered"
+        case .coverageHole: Coverage.rule
         }
     }
 
@@ -69,6 +72,7 @@ public enum TriageReason: Hashable, Sendable, CustomStringConvertible {
         case .lacking(let lack): lack.description
         case .unusableLimit(let problem): problem.description
         case .uncovered: "an alert would reach nobody"
+        case .coverageHole(let from): "from \(from) an alert would reach nobody"
         }
     }
 }
@@ -147,10 +151,11 @@ public struct Triage: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - plan: the patient's, by the packs in force.
+    ///   - holeFrom: when the next hole in the patient's coverage begins, by the site's wall clock.
     ///   - isServerClockDoubted: an alert `server-clock` is open.
     public init(
-        of patient: Patient, plan: Plan, isUncovered: Bool, facts: TriageFacts, isServerClockDoubted: Bool,
-        at now: Instant
+        of patient: Patient, plan: Plan, isUncovered: Bool, holeFrom: String? = nil, facts: TriageFacts,
+        isServerClockDoubted: Bool, at now: Instant
     ) {
         self.patient = patient.code
         site = patient.site
@@ -164,7 +169,7 @@ public struct Triage: Hashable, Sendable {
         let alerts = telling.map { TriageReason.alert(rule: $0.rule, severity: $0.severity, state: $0.state) }
         let paused = Self.pause(of: patient, at: now)
         let greys = Self.greys(
-            of: patient, plan: plan, isUncovered: isUncovered, facts: facts,
+            of: patient, plan: plan, isUncovered: isUncovered, holeFrom: holeFrom, facts: facts,
             isServerClockDoubted: isServerClockDoubted, at: now)
         reasons = alerts + paused + greys
         state =
@@ -176,16 +181,12 @@ public struct Triage: Hashable, Sendable {
     }
 
     private static func pause(of patient: Patient, at now: Instant) -> [TriageReason] {
-        // An unknown time zone can't be enrolled; if it were, nobody would be called paused for it.
-        guard let today = LocalTime(now, timeZone: patient.profile.timeZone)?.date,
-            let pause = patient.pauses.last(where: { $0.from <= today && today <= $0.until })
-        else { return [] }
-        return [.paused(until: pause.until, reason: pause.reason)]
+        patient.pause(at: now).map { [.paused(until: $0.until, reason: $0.reason)] } ?? []
     }
 
     private static func greys(
-        of patient: Patient, plan: Plan, isUncovered: Bool, facts: TriageFacts, isServerClockDoubted: Bool,
-        at now: Instant
+        of patient: Patient, plan: Plan, isUncovered: Bool, holeFrom: String?, facts: TriageFacts,
+        isServerClockDoubted: Bool, at now: Instant
     ) -> [TriageReason] {
         var reasons: [TriageReason] = []
         if patient.schedule.isEmpty { reasons.append(.noSchedule) }
@@ -202,7 +203,11 @@ public struct Triage: Hashable, Sendable {
             if !reasons.contains(reason) { reasons.append(reason) }
         }
         reasons += plan.lacking.map { .lacking($0) } + plan.problems.map { .unusableLimit($0) }
-        if isUncovered { reasons.append(.uncovered) }
+        if isUncovered {
+            reasons.append(.uncovered)
+        } else if let holeFrom {
+            reasons.append(.coverageHole(from: holeFrom))
+        }
         return reasons
     }
 
@@ -212,6 +217,18 @@ public struct Triage: Hashable, Sendable {
         let repeats = kind.map { facts.latest[$0].map { [$0] } ?? [] } ?? Array(facts.latest.values)
         return !repeats.contains { $0.receivedAt > refusal.at && !$0.isSuspect }
     }
+}
+
+extension Patient {
+    /// The pause that the day is in, where the patient lives.
+    fileprivate func pause(at now: Instant) -> Pause? {
+        // An unknown time zone can't be enrolled; if it were, nobody would be called paused for it.
+        guard let today = LocalTime(now, timeZone: profile.timeZone)?.date else { return nil }
+        return pauses.last { $0.from <= today && today <= $0.until }
+    }
+
+    /// Readings are not expected today.
+    public func isPaused(at now: Instant) -> Bool { pause(at: now) != nil }
 }
 
 /// What the store knows of all patients, and the worklist made of it. Pure.
@@ -266,14 +283,20 @@ public struct TriageSnapshot: Sendable {
             default: break
             }
         }
-        let patients = registry.patients.values.filter { site == nil || $0.site == site }
+        let patients = registry.patients.values.filter {
+            site == nil ? !Synthetic.isSynthetic($0.site) : $0.site == site
+        }
+        let holes = Coverage(registry: registry).earliestHoles(of: site.map { [$0] }, from: at)
         return patients.map { patient in
+            let hole = holes[patient.code]
             var known = facts[patient.code] ?? TriageFacts()
             known.latest = latest[patient.code] ?? [:]
             known.refusals = refusals[patient.code] ?? []
             return Triage(
-                of: patient, plan: plan(patient), isUncovered: uncovered.contains(patient.code), facts: known,
-                isServerClockDoubted: isServerClockDoubted, at: at)
+                of: patient, plan: plan(patient),
+                isUncovered: uncovered.contains(patient.code) || hole.map { $0.from <= at } ?? false,
+                holeFrom: hole.map { WallClock.words($0.from, timeZone: registry.sites[patient.site]?.timeZone) },
+                facts: known, isServerClockDoubted: isServerClockDoubted, at: at)
         }.sorted { left, right in
             if left.state != right.state { return left.state < right.state }
             let far = Instant(microseconds: .max)

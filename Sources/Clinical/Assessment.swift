@@ -123,6 +123,6 @@ public struct Verdict: Sendable, Hashable {
     /// Rule codes that are ours: no pack may name a rule so.
     public static let reservedRules: Set<String> = [
         lateRedRule, unverifiedRedRule, Schedule.missedReadingRule, Schedule.missedReadingsRule,
-        Schedule.unseenRule,
+        Schedule.unseenRule, Schedule.cutOffRule,
     ]
 }

@@ -41,7 +41,7 @@ enum LocalTime {
 
 extension CalendarDate {
     /// Whole years from this day to the day that `instant` is in UTC; negative before birth.
-    func age(at instant: Instant) -> Int {
+    public func age(at instant: Instant) -> Int {
         let today = CalendarDate.civil(of: instant)
         let hadBirthday = (today.month, today.day) >= (month, day)
         return today.year - year - (hadBirthday ? 0 : 1)

@@ -8,6 +8,8 @@ struct PlanCompiler {
     var problems: [PlanProblem] = []
     var lacking: [PlanLack] = []
 
+    /// What stands for a pack where a limit is the patient's own.
+    private static let own = "own-limit"
     private static let lastKind = Kind.allCases.map(\.rawValue).max() ?? 0
 
     init(profile: PatientProfile, packs: PackLibrary) {
@@ -71,7 +73,7 @@ struct PlanCompiler {
             let replaced = (resolved.preferred + resolved.fallback).first
             let band = ResolvedBand(
                 thresholds: mostSevereFirst(own, side), applicability: Applicability(),
-                clearMargin: replaced?.clearMargin ?? 0, worseBy: replaced?.worseBy, pack: "own-limit", packHash: "")
+                clearMargin: replaced?.clearMargin ?? 0, worseBy: replaced?.worseBy, pack: Self.own, packHash: "")
             // Switching a red off needs by, reason and an end: leaving it out is not enough.
             let namesRed = own.contains { $0.threshold.severity == .red }
             let standing = resolved.preferred.isEmpty ? resolved.fallback : resolved.preferred
@@ -212,6 +214,7 @@ struct PlanCompiler {
     private mutating func checkOrder(_ kind: Kind) {
         for side in Side.allCases {
             for band in effective(kind, side) { checkSeverities(band.thresholds.map(\.threshold), kind, side) }
+            checkOwnAmber(kind, side)
         }
         let lows = effective(kind, .low).flatMap(\.thresholds).map(\.threshold.limit)
         let highs = effective(kind, .high).flatMap(\.thresholds).map(\.threshold.limit)
@@ -231,6 +234,29 @@ struct PlanCompiler {
     private func effective(_ kind: Kind, _ side: Side) -> [ResolvedBand] {
         let resolved = sides[Self.place(kind, side)]
         return resolved.preferred.isEmpty ? resolved.fallback : resolved.preferred
+    }
+
+    /// An own limit that names no red leaves the packs' in force: an amber beyond all of them would never be said.
+    private mutating func checkOwnAmber(_ kind: Kind, _ side: Side) {
+        let bands = sides[Self.place(kind, side)].preferred
+        guard let own = bands.first, own.pack == Self.own, bands.count > 1,
+            let amber = own.bounds.first(where: { $0.severity == .amber })?.limit
+        else { return }
+        let reds = bands.dropFirst().filter { band in
+            let applicability = band.applicability
+            return !applicability.onOxygen && applicability.ageFrom == nil && applicability.ageBelow == nil
+        }.flatMap(\.bounds).filter { $0.severity == .red && $0.occurrences <= 1 }.map(\.limit)
+        for red in reds {
+            let difference = side == .low ? red.value - amber.value : amber.value - red.value
+            guard difference > 0 || (difference == 0 && (red.inclusive || !amber.inclusive)) else { continue }
+            let word = side == .low ? "below" : "above"
+            problems.append(
+                .inverted(
+                    kind,
+                    "amber \(word) \(Sentence.number(amber.value)) lies beyond the red at \(Sentence.number(red.value)) "
+                        + "that stays in force; name red_\(word) too"))
+            return
+        }
     }
 
     /// Whatever is red must also lie beyond each amber of the band.

@@ -162,6 +162,8 @@ extension Schedule {
     public static let missedReadingsRule = "missed-readings"
     /// Whose readings can't be received at present: an alert of the site.
     public static let unseenRule = "patients-unseen"
+    /// Whose readers are all offline with most others of the site: an alert of the site.
+    public static let cutOffRule = "patients-cut-off"
 
     /// What must be read from the store before `missed` can be told at that time; nil when nothing was due yet.
     public func historyNeeded(at instant: Instant, since start: Instant) -> HistoryNeed? {
@@ -267,6 +269,12 @@ extension Sentence {
     /// `09:05` in the zone.
     public static func time(_ instant: Instant, timeZone: String) -> String {
         LocalTime.words(instant, timeZone: timeZone).time
+    }
+
+    /// The same, with its day where it is read half a day later or more.
+    public static func time(_ instant: Instant, readAt: Instant, timeZone: String) -> String {
+        let words = LocalTime.words(instant, timeZone: timeZone)
+        return readAt - instant < .hours(12) ? words.time : "\(words.time) on \(words.date)"
     }
 
     /// "Everything that was due has been measured."

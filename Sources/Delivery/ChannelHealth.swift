@@ -1,5 +1,6 @@
 import Alerting
 import Clinical
+import Registry
 import Synchronization
 
 /// Which endpoints of which channels are dead: whoever is told through one is as good as not told. Any thread; shared by
@@ -46,6 +47,8 @@ public final class ChannelHealth: Sendable {
     /// Notes what came of an attempt at `now`, on a clock that never goes back; true if who was to be told by it is to be
     /// taken as not told.
     func note(_ outcome: DeliveryOutcome, of job: DeliveryJob, host: String?, at now: Instant) -> Bool {
+        // A self-test that has gone is no dead channel: it says itself that it failed.
+        if Synthetic.isSynthetic(job.episode.site) { return false }
         let endpoint = Endpoint(channel: job.entry.channel, name: host ?? "")
         let recipient = Endpoint(channel: job.entry.channel, name: "\(job.entry.recipient)")
         let (isDead, news) = state.withLock { state -> (Bool, News?) in

@@ -47,8 +47,8 @@ public struct EmailChannel: Sendable {
         }
     }
 
-    private let server: Server
-    private let sender: MailAddress
+    let server: Server
+    let sender: MailAddress
     private let templates: MessageTemplates
     private let publicURL: String
 
@@ -65,11 +65,28 @@ public struct EmailChannel: Sendable {
         guard let text = job.address, !text.isEmpty else { throw .noAddress }
         guard let recipient = MailAddress(text) else { throw .badMail }
         guard let key = MailMessage.Key(job.entry.key) else { throw .badKey }
-        let words = AlertWords(episode: job.episode, link: alertLink(publicURL, job.episode.id))
+        let (subject, body) = words(of: job)
         let message = MailMessage(
-            sender: sender, recipient: recipient, key: key, subject: templates.emailSubject.filled(words.value),
-            body: templates.emailBody.filled(words.value), date: now, isUrgent: job.episode.severity == .red)
+            sender: sender, recipient: recipient, key: key, subject: subject, body: body, date: now,
+            isUrgent: job.episode.severity == .red)
         return MailRequest(server: server, sender: sender, recipient: recipient, bytes: message.bytes)
+    }
+
+    private func words(of job: DeliveryJob) -> (subject: String, body: String) {
+        guard let gathering = job.gathering, !gathering.isOfOneAlert else {
+            let words = AlertWords(
+                episode: job.episode, link: alertLink(publicURL, job.episode.id),
+                // A site's fallback is told under the site's code, and of nothing else.
+                isUnanswered: job.entry.recipient == job.episode.site)
+            return (templates.emailSubject.filled(words.value), templates.emailBody.filled(words.value))
+        }
+        let words = GatheredWords(gathering: gathering, publicURL: publicURL)
+        let template = words.template(of: templates)
+        let lines = words.lines(template.emailLine)
+        return (
+            template.emailSubject.filled { words.value(of: $0, lines: lines) },
+            template.emailBody.filled { words.value(of: $0, lines: lines) }
+        )
     }
 }
 
@@ -112,10 +129,12 @@ struct MailReply: Hashable, Sendable {
     func words(without job: DeliveryJob) -> String {
         var words = text.isEmpty ? "\(code)" : text
         words = words.replacing(recipient.text, with: "recipient")
-        for secret in [job.episode.subject.code, job.episode.device?.description].compactMap(\.self) {
-            words = words.replacing(secret, with: "…")
+        for episode in job.episodes {
+            for secret in [episode.subject.code, episode.device?.description, episode.summary].compactMap(\.self)
+            where !secret.isEmpty {
+                words = words.replacing(secret, with: "…")
+            }
         }
-        if !job.episode.summary.isEmpty { words = words.replacing(job.episode.summary, with: "…") }
         let clean = String(words.unicodeScalars.map { $0.value >= 0x20 && $0.value != 0x7F ? Character($0) : " " })
         return "SMTP \(command.isEmpty ? "greeting" : command): \(clean.prefix(200))"
     }

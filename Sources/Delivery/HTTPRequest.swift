@@ -1,6 +1,8 @@
-/// One POST, ready to go.
+/// One request, ready to go.
 struct HTTPRequest: Hashable, Sendable {
     var address: WebAddress
+    /// A GET has no body; anything else here is a POST.
+    var isGet = false
     var headers: [Header]
     var body: [UInt8]
     /// PEM file of the authorities to trust instead of the system's.

@@ -32,16 +32,26 @@ public struct SMSChannel: Sendable {
     func request(for job: DeliveryJob) throws(DeliveryRefusal) -> HTTPRequest {
         guard let text = job.address, !text.isEmpty else { throw .noAddress }
         guard let number = Self.number(text) else { throw .badNumber }
-        let key = job.entry.key
+        return try request(to: number, text: self.text(of: job), key: job.entry.key)
+    }
+
+    func request(to number: String, text: String, key: String) throws(DeliveryRefusal) -> HTTPRequest {
         guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { throw .badKey }
-        let words = AlertWords(episode: job.episode, link: alertLink(publicURL, job.episode.id))
         var headers: [HTTPRequest.Header] = [
             .init(name: "Content-Type", value: body.form.rawValue), .init(name: "Homeward-Delivery", value: key),
         ]
         if let authorization { headers.append(.init(name: "Authorization", value: authorization)) }
         return HTTPRequest(
-            address: address, headers: headers, body: body.bytes(to: number, text: templates.sms.filled(words.value)),
-            caFile: caFile)
+            address: address, headers: headers, body: body.bytes(to: number, text: text), caFile: caFile)
+    }
+
+    private func text(of job: DeliveryJob) -> String {
+        guard let gathering = job.gathering, !gathering.isOfOneAlert else {
+            let words = AlertWords(episode: job.episode, link: alertLink(publicURL, job.episode.id))
+            return templates.sms.filled(words.value)
+        }
+        let words = GatheredWords(gathering: gathering, publicURL: publicURL)
+        return words.template(of: templates).sms.filled { words.value(of: $0, lines: "") }
     }
 
     /// `+447700900123` of what people write: digits with a plus in front of them or not, and spaces, dots, brackets and

@@ -99,7 +99,7 @@ import Clinical
         let numbers: [(CURLoption, Int)] = [
             // No signals: this is a thread among others.
             (CURLOPT_NOSIGNAL, 1),
-            (CURLOPT_POST, 1),
+            (request.isGet ? CURLOPT_HTTPGET : CURLOPT_POST, 1),
             (CURLOPT_FOLLOWLOCATION, 0),
             (CURLOPT_TIMEOUT_MS, milliseconds),
             (CURLOPT_CONNECTTIMEOUT_MS, milliseconds),
@@ -123,7 +123,8 @@ import Clinical
         return unsafe numbers.allSatisfy { unsafe ccurl_set_long(easy, $0.0, $0.1) == CURLE_OK }
             && strings.allSatisfy { unsafe ccurl_set_string(easy, $0.0, $0.1) == CURLE_OK }
             && ccurl_set_list(easy, CURLOPT_HTTPHEADER, transfer.headers) == CURLE_OK
-            && request.body.withUnsafeBytes { unsafe ccurl_set_body(easy, $0.baseAddress, $0.count) } == CURLE_OK
+            && (request.isGet
+                || request.body.withUnsafeBytes { unsafe ccurl_set_body(easy, $0.baseAddress, $0.count) } == CURLE_OK)
             && ccurl_keep_answer(easy, transfer.answer) == CURLE_OK
             && ccurl_refuse_link_local(easy) == CURLE_OK
     }

@@ -35,9 +35,15 @@ public struct WebhookChannel: Sendable {
         guard let text = job.address, !text.isEmpty else { throw .noAddress }
         guard let address = WebAddress(text) else { throw .badWebhook }
         let key = job.entry.key
-        guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { throw .badKey }
         let message = AlertMessage(key: key, episode: job.episode, link: alertLink(publicURL, job.episode.id))
-        let body = message.json
+        return try signed(message.json, key: key, to: address, at: now)
+    }
+
+    /// `body` with the headers that a message has.
+    func signed(
+        _ body: [UInt8], key: String, to address: WebAddress, at now: Instant
+    ) throws(DeliveryRefusal) -> HTTPRequest {
+        guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { throw .badKey }
         let timestamp = String(now.microseconds / 1_000_000)
         var headers: [HTTPRequest.Header] = [
             .init(name: "Content-Type", value: "application/json"),

@@ -50,6 +50,8 @@ public struct Configuration: Sendable {
         /// Both or neither.
         public var certificateFile: String?
         public var keyFile: String?
+        /// Further certificates whose expiry is watched: the broker's (`broker.pem`), devices', revoked ones' lists.
+        public var watchedDirectory: String?
     }
 
     public struct Database: Sendable {

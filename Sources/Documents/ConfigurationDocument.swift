@@ -46,6 +46,9 @@ struct ConfigurationDocument {
                     "\(host) is not this machine and there is no tls: plain text is refused unless broker.insecure is true",
                     at: "host")
             }
+            if reader["tls"] == nil, isInsecure, !NetworkHost.isLocal(host) {
+                reader.note("readings and passwords go in plain text to \(host): broker.insecure is true", at: "host")
+            }
             return Configuration.Broker(
                 host: host, port: port, version: version, clientID: clientID, username: username, password: password,
                 tls: tls, isInsecureAllowed: isInsecure)
@@ -74,7 +77,9 @@ struct ConfigurationDocument {
             if reader["key_file"] != nil, reader["certificate_file"] == nil {
                 reader.report("wants certificate_file beside it", at: "key_file")
             }
-            return Configuration.ClientTLS(caFile: authority, certificateFile: certificate, keyFile: key)
+            let watched = reader.optional("watched_directory", files.existingDirectory)
+            return Configuration.ClientTLS(
+                caFile: authority, certificateFile: certificate, keyFile: key, watchedDirectory: watched)
         }
     }
 
@@ -96,10 +101,16 @@ struct ConfigurationDocument {
             if address.hasPassword {
                 reader.report("holds a password: put it into a file and name that in password_file", at: "url")
             }
-            if !isInsecureAllowed, address.isPlainTextToElsewhere(files.environment) {
-                reader.report(
-                    "may go in plain text to another machine: add sslmode=verify-full (or require); plain text is "
-                        + "refused unless broker.insecure is true", at: "url")
+            if address.isPlainTextToElsewhere(files.environment) {
+                if isInsecureAllowed {
+                    reader.note("may go in plain text to another machine: broker.insecure is true", at: "url")
+                } else {
+                    reader.report(
+                        "may go in plain text to another machine: add sslmode=verify-full (or require); plain text is "
+                            + "refused unless broker.insecure is true", at: "url")
+                }
+            } else if address.isUnverified(files.environment) {
+                reader.note("does not look who answers: sslmode=verify-full does", at: "url")
             }
             return Configuration.Database(url: url, password: password)
         }

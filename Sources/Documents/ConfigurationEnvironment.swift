@@ -18,7 +18,8 @@ enum ConfigurationEnvironment {
     static let settings: [(path: String, sort: Sort)] = [
         ("broker.host", .text), ("broker.port", .word), ("broker.protocol", .text), ("broker.client_id", .text),
         ("broker.username", .text), ("broker.password_file", .text), ("broker.tls.ca_file", .text),
-        ("broker.tls.certificate_file", .text), ("broker.tls.key_file", .text), ("broker.insecure", .word),
+        ("broker.tls.certificate_file", .text), ("broker.tls.key_file", .text),
+        ("broker.tls.watched_directory", .text), ("broker.insecure", .word),
         ("database.url", .text), ("database.password_file", .text), ("sites", .list), ("protocols", .text),
         ("spool.directory", .text), ("spool.quota", .text), ("spool.key_file", .text), ("deadlines.durable", .text),
         ("deadlines.database", .text), ("deadlines.delivery", .text), ("http.host", .text), ("http.port", .word),

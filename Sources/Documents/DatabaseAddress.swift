@@ -35,6 +35,15 @@ struct DatabaseAddress: Equatable {
     /// `PGHOST` and `PGSSLMODE`, or goes to this machine.
     func isPlainTextToElsewhere(_ environment: [String: String]) -> Bool {
         if ["require", "verify-ca", "verify-full"].contains(sslMode ?? environment["PGSSLMODE"]) { return false }
+        return isElsewhere(environment)
+    }
+
+    /// Whether it goes to another machine without the certificate being held against the host's name.
+    func isUnverified(_ environment: [String: String]) -> Bool {
+        (sslMode ?? environment["PGSSLMODE"]) != "verify-full" && isElsewhere(environment)
+    }
+
+    private func isElsewhere(_ environment: [String: String]) -> Bool {
         let named = hosts.isEmpty ? [environment["PGHOST"], environment["PGHOSTADDR"]].compactMap(\.self) : hosts
         return hasService || !named.flatMap { $0.split(separator: ",") }.allSatisfy { NetworkHost.isLocal(String($0)) }
     }

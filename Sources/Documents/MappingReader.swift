@@ -50,6 +50,9 @@ final class MappingReader {
         context(of: key).report(message, at: fields[key]?.value ?? node, isNotice: true)
     }
 
+    /// The same about the mapping as a whole.
+    func note(_ message: String) { context.report(message, at: node, isNotice: true) }
+
     /// Reports `message` about the mapping as a whole.
     func report(_ message: String) { context.report(message, at: node) }
 

@@ -33,6 +33,10 @@ enum OwnLimitDocument {
             let by = author(reader, links)
             let reason = reader.optional("reason", .text)
             let isRedOff = reader.optional("red", .choice(RedSwitch.self)) != nil
+            if !isRedOff, by == nil || reason == nil {
+                let missing = [by == nil ? "by" : nil, reason == nil ? "reason" : nil].compactMap(\.self)
+                reader.note("does not say who decided it and why: \(missing.joined(separator: " and ")) missing")
+            }
             let until = reader.optional("until", .date)
             guard let kind else { return nil }
             if kind.isCoded {

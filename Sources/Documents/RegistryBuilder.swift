@@ -7,14 +7,19 @@ public import Registry
 public struct RegistryBuilder {
     private let packs: PackLibrary
     private let served: ServedChannels
+    private let today: Instant?
+    /// NEWS2 and the packs are for adults (clinical facts, section 1).
+    private static let youngest = 16
 
     /// - Parameters:
     ///   - packs: the packs in force: `conditions` must be among them, and a patient's own limits are checked against
     ///     theirs.
     ///   - served: the channels that the configuration can serve: whoever has another one alone is reached by none.
-    public init(packs: PackLibrary, served: ServedChannels = ServedChannels()) {
+    ///   - today: a patient of these entries who is a child then is refused; nil: nobody's age is looked at.
+    public init(packs: PackLibrary, served: ServedChannels = ServedChannels(), today: Instant? = nil) {
         self.packs = packs
         self.served = served
+        self.today = today
     }
 
     /// What became of the entries.
@@ -42,6 +47,7 @@ public struct RegistryBuilder {
                 sound.append((code, node))
             }
         }
+        refuseChildren(among: sound, registry, problems)
         inheritFromSites(&registry)
         links.runWaiting(registry)
         checkPlans(of: sound, registry, problems)
@@ -76,6 +82,25 @@ public struct RegistryBuilder {
         case .patient: registry.patients[code] = PatientDocument.value(code: code, links).read(node, context)
         case .device: registry.devices[code] = DeviceDocument.value(code: code, links).read(node, context)
         case .escalation: break
+        }
+    }
+
+    /// What is stored already is told of and refuses nothing: the next entry is no fault of theirs.
+    private func refuseChildren(
+        among patients: [(code: Identifier, node: DocumentNode)], _ registry: Registry, _ problems: ProblemList
+    ) {
+        guard let today else { return }
+        for (code, node) in patients {
+            guard let born = registry.patients[code]?.profile.born, born.age(at: today) < Self.youngest else {
+                continue
+            }
+            var place = node
+            if case .mapping(let fields) = node.content, let field = fields.first(where: { $0.name == "born" }) {
+                place = field.value
+            }
+            problems.add(
+                "born: \(code) is under \(Self.youngest): NEWS2 and the protocol packs are for adults, and would judge a "
+                    + "child wrongly", at: place, isNotice: place.line == nil)
         }
     }
 

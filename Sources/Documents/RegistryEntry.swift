@@ -41,6 +41,11 @@ public struct RegistryEntry: Hashable, Sendable {
         return result
     }
 
+    /// What is wrong with the entry as a whole, where it begins.
+    public func problem(_ message: String) -> DocumentProblem {
+        DocumentProblem(file: node.file, line: node.line, message: message)
+    }
+
     /// Equal when key and fields are: where they stand is no part of them.
     public static func == (left: RegistryEntry, right: RegistryEntry) -> Bool {
         left.key == right.key && left.fields == right.fields

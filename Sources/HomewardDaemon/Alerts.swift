@@ -16,9 +16,9 @@ public struct Alerts {
 
     /// Reds first, then the oldest. `all`: resolved ones too. `recovered`: only those that ended by themselves and that
     /// nobody has seen. `limit`: no more than so many, and a word on standard
-    /// error when there are more.
+    /// error when there are more. `follow`: goes on with what is new or changes, until SIGINT or SIGTERM.
     public func list(
-        all: Bool, recovered: Bool, site: String?, patient: String?, limit: Int?, json: Bool
+        all: Bool, recovered: Bool, site: String?, patient: String?, limit: Int?, follow: Bool = false, json: Bool
     ) throws -> ExitStatus {
         var filter = AlertFilter(recoveredUnseen: recovered)
         if let limit {
@@ -37,8 +37,16 @@ public struct Alerts {
             }
             filter[keyPath: path] = code
         }
+        let wanted = filter
+        if follow {
+            return withDatabase(configurationPath) { loaded throws(StoreFailure) in
+                var following = AlertFollowing(AlertReader(loaded.database), wanted, json: json)
+                try following.run()
+                return .success
+            }
+        }
         return withDatabase(configurationPath) { loaded throws(StoreFailure) in
-            var rows = try AlertReader(loaded.database).alerts(filter)
+            var rows = try AlertReader(loaded.database).alerts(wanted)
             if let limit, rows.count > limit {
                 rows = Array(rows.prefix(limit))
                 StandardError.write("there are more than \(limit) alerts\n")
@@ -118,11 +126,12 @@ public struct Alerts {
             guard let row = try only(id, in: reader) else { return .badData }
             let events = try reader.events(of: row.episode.id)
             let deliveries = try reader.deliveries(of: row.episode.id)
+            let suppressions = try reader.suppressions(of: row.episode)
             var output = BufferedOutput()
             if json {
-                output.write(AlertText.json(row, events: events, deliveries: deliveries))
+                output.write(AlertText.json(row, events: events, deliveries: deliveries, suppressions: suppressions))
             } else {
-                for line in AlertText.explanation(row, events: events, deliveries: deliveries) { output.write(line) }
+                for line in AlertText.explanation(row, events, deliveries, suppressions) { output.write(line) }
             }
             output.flush()
             return .success
@@ -174,7 +183,8 @@ enum AlertText {
         return [
             episode.id.description.prefix(8).description, episode.severity.rawValue.uppercased(),
             episode.state.rawValue, RFC3339.format(episode.raisedAt), who, episode.rule,
-            StandardErrorLog.escaped(episode.summary) + (episode.late ? " (late)" : ""),
+            StandardErrorLog.escaped(episode.summary) + (episode.late ? " (late)" : "")
+                + (row.suppressions > 0 ? " (\(row.suppressions) suppressed)" : ""),
         ].joined(separator: "  ")
     }
 
@@ -185,7 +195,9 @@ enum AlertText {
         }
     }
 
-    static func explanation(_ row: AlertRow, events: [EpisodeEvent], deliveries: [DeliveryRow]) -> [String] {
+    static func explanation(
+        _ row: AlertRow, _ events: [EpisodeEvent], _ deliveries: [DeliveryRow], _ suppressions: [SuppressionRow]
+    ) -> [String] {
         let episode = row.episode
         var lines = [
             "alert      \(episode.id)",
@@ -206,7 +218,8 @@ enum AlertText {
         lines.append("history")
         for event in events {
             lines.append(
-                "  \(RFC3339.format(event.at))  \(event.transition.rawValue)  \(event.severity.rawValue)  "
+                "  \(event.revision)  \(RFC3339.format(event.at))  \(event.transition.rawValue)  "
+                    + "\(event.severity.rawValue)  "
                     + "\(event.actor)  \(StandardErrorLog.escaped(event.summary))")
             lines.append("    \(StandardErrorLog.escaped(event.explanation))")
         }
@@ -218,13 +231,17 @@ enum AlertText {
                 "  \(delivery.recipient) by \(delivery.channel): \(delivery.state)\(sent), "
                     + "attempt \(delivery.attempts)\(error)")
         }
-        return lines
+        if !suppressions.isEmpty { lines.append("suppressed") }
+        return lines + suppressions.map { "  " + line($0) }
     }
 
     /// Readings that joined the alert without a word to anybody: one alert an episode.
     private static func joined(_ events: [EpisodeEvent]) -> Int { events.count { $0.transition == .joined } }
 
-    static func json(_ row: AlertRow, events: [EpisodeEvent]? = nil, deliveries: [DeliveryRow]? = nil) -> String {
+    static func json(
+        _ row: AlertRow, events: [EpisodeEvent]? = nil, deliveries: [DeliveryRow]? = nil,
+        suppressions: [SuppressionRow]? = nil
+    ) -> String {
         let episode = row.episode
         var writer = JSONWriter()
         func text(_ name: String, _ value: String?) { Self.text(name, value, to: &writer) }
@@ -261,12 +278,20 @@ enum AlertText {
             for delivery in deliveries { write(delivery, to: &writer) }
             writer.endArray()
         }
+        if let suppressions {
+            writer.name("suppressed")
+            writer.beginArray()
+            for suppression in suppressions { write(suppression, to: &writer) }
+            writer.endArray()
+        }
         writer.endObject()
         return writer.text
     }
 
     private static func write(_ event: EpisodeEvent, to writer: inout JSONWriter) {
         writer.beginObject()
+        writer.name("revision")
+        writer.value(Int(event.revision))
         for (name, value) in [
             ("at", RFC3339.format(event.at)), ("transition", event.transition.rawValue),
             ("severity", event.severity.rawValue), ("actor", event.actor), ("summary", event.summary),
@@ -301,7 +326,7 @@ enum AlertText {
         writer.endObject()
     }
 
-    private static func text(_ name: String, _ value: String?, to writer: inout JSONWriter) {
+    static func text(_ name: String, _ value: String?, to writer: inout JSONWriter) {
         writer.name(name)
         if let value { writer.value(value) } else { writer.null() }
     }

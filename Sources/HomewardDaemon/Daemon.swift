@@ -29,6 +29,9 @@ struct Daemon {
     private let outageDispatcher: Dispatcher?
     private let probe: DatabaseProbe
     private let desk: PostgresCareDesk
+    private let coverage: CoverageWatch
+    private let dailyMessages: DailyMessages
+    private let certificateExpiry = CertificateExpiry()
     private let notification = ServiceNotification()
 
     init(_ loaded: LoadedConfiguration, state: StateDirectory, logger: Logger) throws {
@@ -40,15 +43,18 @@ struct Daemon {
                 severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
         let configuration = loaded.configuration
         let queue = try PostgresDeliveryQueue(loaded.database)
-        let commit = CommitControl(onOutbox: { queue.wake() })
+        let commit = CommitControl(awaitsSight: true, onOutbox: { queue.wake() })
         let packs = loaded.packs
         let served = configuration.servedChannels
         let snapshots = SnapshotWriter(
             directory: SnapshotDirectory(path: state.path), logger: Logger(label: "snapshots"))
+        let board = RegistryBoard()
         let store = PostgresCommitStore(loaded.database) { entries, version in
             snapshots.write(registry: entries, version: version)
             // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
-            return RegistryBuilder(packs: packs, served: served).build(entries, version: version).registry
+            let registry = RegistryBuilder(packs: packs, served: served).build(entries, version: version).registry
+            board.show(registry)
+            return registry
         }
         let standby = state.outage.map { outage in
             // What waits there has been received, and has not ended.
@@ -60,6 +66,7 @@ struct Daemon {
             }
             let level = outage.spool.level
             instruments.spoolBytes.observe { Double(level.bytes) }
+            instruments.stages.spoolQuotaBytes.set(Double(level.quota))
             return OutageStandby(
                 spool: outage.spool, deliveries: outage.deliveries, snapshots: snapshots, packs: packs,
                 served: served, logger: Logger(label: "pipeline"))
@@ -87,9 +94,14 @@ struct Daemon {
                 logger: Logger(label: "outage-delivery"))
         }
         probe = DatabaseProbe(
-            loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes), commit: commit,
-            logger: Logger(label: "database"))
+            loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes),
+            clientID: loaded.broker.clientID, stateDirectory: state.path,
+            syntheticCode: Identifier(loaded.syntheticCode), commit: commit, logger: Logger(label: "database"))
         desk = PostgresCareDesk(loaded.database, packs: packs, served: served, logger: Logger(label: "page"))
+        coverage = CoverageWatch(
+            loaded.database, registry: board, sites: judging.sites, commit: commit, logger: Logger(label: "coverage"))
+        dailyMessages = DailyMessages(
+            loaded.database, registry: board, channels: channels, logger: Logger(label: "daily-message"))
         self.instruments = instruments
         observe()
     }
@@ -102,6 +114,15 @@ struct Daemon {
         instruments.ringOccupancy.observe { gauge.occupancy }
         instruments.brokerConnected.observe { subscriber.isConnected ? 1 : 0 }
         instruments.databaseConnected.observe { probe.isConnected ? 1 : 0 }
+        // Behind first: a cursor is never ahead of a later look at the one before it.
+        instruments.stages.commitQueue.observe {
+            let durable = gauge.durable
+            return Double(gauge.decoded - durable)
+        }
+        instruments.stages.decodeQueue.observe {
+            let decoded = gauge.decoded
+            return Double(gauge.received - decoded)
+        }
     }
 
     func run() async throws {
@@ -109,11 +130,21 @@ struct Daemon {
         let reload = Reload(
             loaded: loaded, commit: pipeline.commit, desk: desk, notification: notification, logger: logger)
         let watchdog = Watchdog(
-            notification: notification, gauge: pipeline.gauge, commit: pipeline.commit, logger: logger)
+            notification: notification, gauge: pipeline.gauge, commit: pipeline.commit,
+            subscriber: pipeline.subscriber, probe: probe, logger: logger)
+        let instruments = instruments
+        let intake = IntakeRate(instruments: instruments) {
+            let left = instruments.stages.spoolQuotaBytes.value - instruments.spoolBytes.value
+            return Int(exactly: left.rounded()) ?? 0
+        }
+        let certificates = CertificateWatch(
+            files: CertificateFiles(loaded.configuration), expiry: certificateExpiry, commit: pipeline.commit,
+            logger: Logger(label: "certificates"))
         // Services stop in the reverse order of this list.
         let services: [any Service] =
-            http + [desk, probe] + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
-            + [pipeline, watchdog, reload]
+            http + [desk, probe, coverage, dailyMessages]
+            + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
+            + [pipeline, watchdog, reload, certificates, intake]
         var configuration = ServiceGroupConfiguration(
             services: services.map {
                 .init(
@@ -140,8 +171,9 @@ struct Daemon {
             http: .init(
                 host: http.host, port: Int(http.port),
                 tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
-            metrics: .init(host: metrics.host, port: Int(metrics.port)), page: MetricsPage([instruments]),
-            desk: desk, publicURL: http.publicURL,
+            metrics: .init(host: metrics.host, port: Int(metrics.port)),
+            page: MetricsPage([instruments, instruments.stages, certificateExpiry]), desk: desk,
+            publicURL: http.publicURL,
             readiness: {
                 // The probe does not write: a table that refuses reports is seen by the commit thread alone.
                 var problems = probe.problems

@@ -1,3 +1,4 @@
+import Alerting
 import CLinux
 import Clinical
 import Delivery
@@ -22,16 +23,29 @@ final class DatabaseProbe: Service {
 
     private let configuration: DatabaseConfiguration
     private let sites: [Identifier]
+    private let clientID: String
+    private let stateDirectory: String
+    /// Of this instance's self-test.
+    private let syntheticCode: Identifier?
     private let commit: CommitControl
     private let logger: Logger
     private let connected = Atomic(false)
     private let complaint = Mutex<String?>(nil)
+    private let selfTest = Mutex<SelfTestFailure?>(nil)
     private let stopDescriptor: Int32
 
-    /// - Parameter sites: those that this instance serves; empty: all.
-    init(_ configuration: DatabaseConfiguration, sites: [Identifier], commit: CommitControl, logger: Logger) {
+    /// - Parameters:
+    ///   - sites: those that this instance serves; empty: all.
+    ///   - clientID: what makes this instance the same over its lives.
+    init(
+        _ configuration: DatabaseConfiguration, sites: [Identifier], clientID: String, stateDirectory: String,
+        syntheticCode: Identifier?, commit: CommitControl, logger: Logger
+    ) {
         self.configuration = configuration
         self.sites = sites
+        self.clientID = clientID
+        self.stateDirectory = stateDirectory
+        self.syntheticCode = syntheticCode
         self.commit = commit
         self.logger = logger
         stopDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
@@ -42,7 +56,10 @@ final class DatabaseProbe: Service {
     var isConnected: Bool { connected.load(ordering: .acquiring) }
 
     /// What somebody must mend before reports can be stored; empty while all is well or the server is merely away.
-    var problems: [String] { complaint.withLock { $0.map { [$0] } ?? [] } }
+    var problems: [String] {
+        let failure = selfTest.withLock { $0 }
+        return [complaint.withLock { $0 }, failure.map { "self-test: \($0.words)" }].compactMap(\.self)
+    }
 
     func run() async throws {
         await withGracefulShutdownHandler {
@@ -61,7 +78,11 @@ final class DatabaseProbe: Service {
         let upkeep = DatabaseUpkeep(configuration)
         var lastUpkeep: Int64?
         var clock = ServerClockWatch()
-        var nextReaders = linux_monotonic_nanoseconds() + Self.readerDelay
+        var watch = SightWatch(
+            mark: AliveMark(directory: stateDirectory, logger: logger), started: wallClock(),
+            monotonic: linux_monotonic_nanoseconds())
+        var kernel = KernelClockWatch()
+        var isFirstLook = true
         if linux_clock_is_synchronised() == 0 {
             logger.warning("the kernel does not call its clock synchronised: is a time service running here?")
         }
@@ -69,12 +90,12 @@ final class DatabaseProbe: Service {
             let wall = wallClock()
             do throws(StoreFailure) {
                 compare(&clock, since: wall, database: try upkeep.probe())
-                let now = linux_monotonic_nanoseconds()
-                if now >= nextReaders {
-                    nextReaders = now + Self.readerInterval
-                    let silent = try upkeep.silentReaders(for: SilentReaders.grace, sites: sites)
-                    commit.raise(silent.findings(at: wallClock()))
+                if let syntheticCode {
+                    note(try upkeep.selfTestFailure(of: syntheticCode), isFirst: isFirstLook)
+                    isFirstLook = false
                 }
+                let now = linux_monotonic_nanoseconds()
+                try look(&watch, upkeep, now: now)
                 if lastUpkeep.map({ now - $0 > Self.upkeepInterval }) ?? true {
                     try upkeep.maintain()
                     lastUpkeep = now
@@ -82,9 +103,35 @@ final class DatabaseProbe: Service {
                 note(nil)
             } catch {
                 compare(&clock, since: wall, database: nil)
+                try? watch.markAlive(now: linux_monotonic_nanoseconds(), at: wallClock(), in: nil)
                 note(error)
             }
+            let isSynchronised = linux_clock_is_synchronised()
+            let unsynchronised = kernel.take(
+                isSynchronised: isSynchronised < 0 ? nil : isSynchronised == 1, now: linux_monotonic_nanoseconds(),
+                at: wallClock())
+            if let unsynchronised { commit.raise(unsynchronised) }
         } while sleep()
+    }
+
+    /// Of earlier lives, and of readers that have gone silent.
+    private func look(_ watch: inout SightWatch, _ upkeep: DatabaseUpkeep, now: Int64) throws(StoreFailure) {
+        try watch.markAlive(now: now, at: wallClock()) { [clientID] instant throws(StoreFailure) in
+            try upkeep.noteAlive(clientID, at: instant)
+        }
+        guard watch.isFirstLook || now >= watch.nextReaders else { return }
+        let silent = try upkeep.silentReaders(for: SilentReaders.patience, sites: sites)
+        let instant = wallClock()
+        commit.noteSight(
+            Sight(
+                absence: watch.takeAbsence(), crowds: silent.crowds(at: instant), mayBePast: watch.isFirstLook))
+        if watch.isFirstLook {
+            watch.isFirstLook = false
+            watch.nextReaders = now + Self.readerDelay
+            return
+        }
+        watch.nextReaders = now + Self.readerInterval
+        commit.raise(silent.findings(at: instant))
     }
 
     private func compare(_ clock: inout ServerClockWatch, since wall: Instant, database: Instant?) {
@@ -94,6 +141,22 @@ final class DatabaseProbe: Service {
                 ServerClockWatch.Look(
                     wall: wall, wallAfter: wallClock(), monotonic: linux_monotonic_nanoseconds(), database: database,
                     isSynchronised: kernel < 0 ? nil : kernel == 1)))
+    }
+
+    /// A self-test that fails makes us not ready until one succeeds. The alert of it is a person's to end.
+    private func note(_ failure: SelfTestFailure?, isFirst: Bool) {
+        let before = selfTest.withLock { standing in
+            defer { standing = failure }
+            return standing
+        }
+        guard failure?.since != before?.since else { return }
+        guard let failure else { return logger.notice("self-test succeeded again") }
+        logger.critical("self-test failed", metadata: ["failure": "\(failure.words)"])
+        // What an earlier life found may have its alert, resolved even: this is another one then.
+        commit.raise(
+            TechnicalFinding(
+                .selfTest, .beyond(.red), at: isFirst ? wallClock() : failure.since,
+                summary: SelfTestAlert.summary(failure)))
     }
 
     private func note(_ failure: StoreFailure?) {

@@ -1,4 +1,6 @@
+import Alerting
 import Clinical
+import Delivery
 import Documents
 import Formats
 import Foundation
@@ -46,7 +48,8 @@ public struct Enrol {
                 progress.begin("reading the registry")
                 let current = try store.read()
                 progress.begin("checking \(files.count) entries")
-                let builder = RegistryBuilder(packs: loaded.packs, served: loaded.configuration.servedChannels)
+                let builder = RegistryBuilder(
+                    packs: loaded.packs, served: loaded.configuration.servedChannels, today: wallClock())
                 let decision = decide(files, current: current, builder, isFirst: attempt == 1)
                 guard !dryRun, decision.status == .success, let update = decision.update else { return decision.status }
                 progress.begin("writing \(update.changes.count) entries")
@@ -75,6 +78,9 @@ public struct Enrol {
     ) -> Decision {
         let outcome = builder.build(EnrolmentPlan.merged(files: files, stored: current.fields))
         var problems = outcome.problems
+        problems += files.filter(Self.isSynthetic).map {
+            $0.problem("\($0.key): codes that begin with \(Synthetic.siteCode), and that site, are the self-test's own")
+        }
         var notices = outcome.notices.map(\.description)
         let enrolled = Set(files.map(\.key))
         for patient in outcome.uncovered {
@@ -92,6 +98,7 @@ public struct Enrol {
             for problem in problems { StandardError.write("\(problem)\n") }
             return Decision(status: .badData)
         }
+        if dryRun, isFirst { showHoles(outcome) }
         let plan = EnrolmentPlan(files: files, stored: current.fields, replace: replace)
         if isFirst || !plan.isClean { show(plan) }
         guard plan.isClean else { return Decision(status: .badData) }
@@ -100,6 +107,23 @@ public struct Enrol {
             update: RegistryUpdate(
                 base: current, changes: plan.changes, loaded: plan.loaded, registry: outcome.registry,
                 source: "enrol", actor: NSUserName()))
+    }
+
+    private static func isSynthetic(_ entry: RegistryEntry) -> Bool {
+        entry.key.code.hasPrefix(Synthetic.siteCode) || entry.fields["site"] == .string(Synthetic.siteCode)
+    }
+
+    /// When nobody would be told in the coming days if the files were enrolled: notices, and on standard error as these
+    /// are. Those whom nobody ever reaches are named already.
+    private func showHoles(_ outcome: RegistryBuilder.Outcome) {
+        let uncovered = Set(outcome.uncovered.map(\.patient))
+        let now = wallClock()
+        for var hole in Coverage(registry: outcome.registry).holes(from: now) {
+            hole.patients.removeAll(where: uncovered.contains)
+            guard !hole.patients.isEmpty else { continue }
+            let zone = outcome.registry.sites[hole.site]?.timeZone
+            StandardError.write("coverage hole at \(hole.site): \(hole.words(timeZone: zone, now: now))\n")
+        }
     }
 
     private func show(_ plan: EnrolmentPlan) {

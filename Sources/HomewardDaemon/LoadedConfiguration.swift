@@ -5,6 +5,7 @@ import Ingestion
 import Logging
 import MQTTClient
 import PostgresStore
+import Registry
 
 /// The configuration with the packs that it names: what a command needs before it touches any server.
 struct LoadedConfiguration {
@@ -43,11 +44,16 @@ struct LoadedConfiguration {
             deadline: configuration.deadlines.database)
     }
 
-    /// One report filter for each site, or for all.
+    /// One report filter for each site, or for all. The self-test's reading comes to the instance that it is of.
     var topicFilters: [String] {
         let sites = configuration.sites.isAll ? ["+"] : configuration.sites.codes.map(\.description)
-        return sites.flatMap { ["homeward/v1/\($0)/+/report", "homeward/v1/\($0)/+/status"] }
+        let filters = sites.flatMap { ["homeward/v1/\($0)/+/report", "homeward/v1/\($0)/+/status"] }
+        return configuration.sites.isAll
+            ? filters : filters + ["homeward/v1/\(Synthetic.siteCode)/\(syntheticCode)/report"]
     }
+
+    /// Of this instance's self-test.
+    var syntheticCode: String { Synthetic.code(clientID: configuration.broker.clientID) }
 
     var broker: BrokerSettings {
         let broker = configuration.broker

@@ -104,7 +104,9 @@ struct Pipeline: Service {
             let inbox = RingInbox(ring: producer.take(), instruments: instruments, drained: commit.receipts)
             let subscriber = GatedSubscriber(
                 settings: broker, filters: filters, inbox: inbox, control: subscriber,
-                observer: BrokerObserver(logger: logger, commit: commit, session: session).observe)
+                observer: BrokerObserver(
+                    logger: logger, commit: commit, session: session, connects: instruments.stages.brokerConnects
+                ).observe)
             let outcome = subscriber.run()
             // The producer is gone with the subscriber, so both stages come to their end.
             if outcome != .stopped { commit.giveUp() }
@@ -125,10 +127,12 @@ struct BrokerObserver: Sendable {
     let logger: Logger
     let commit: CommitControl
     let session: BrokerSession
+    let connects: Counter
     private let repeats = RepeatedWords()
 
-    init(logger: Logger, commit: CommitControl, session: BrokerSession) {
+    init(logger: Logger, commit: CommitControl, session: BrokerSession, connects: Counter) {
         self.logger = logger
+        self.connects = connects
         self.commit = commit
         self.session = session
     }
@@ -136,6 +140,7 @@ struct BrokerObserver: Sendable {
     func observe(_ event: BrokerEvent) {
         switch event {
         case .connected(let client, let sessionPresent):
+            if client == .subscriber { connects.add() }
             logger.info(
                 "broker connected",
                 metadata: ["client": "\(client.rawValue)", "session_present": "\(sessionPresent)"])

@@ -23,6 +23,8 @@ struct ServiceNotification: Sendable {
     }
     func stopping() { send("STOPPING=1") }
     func alive() { send("WATCHDOG=1") }
+    /// One line for `systemctl status`.
+    func status(_ line: String) { send("STATUS=\(line)") }
 
     /// Without a socket it does nothing; a failure is systemd's to notice.
     private func send(_ text: String) {

@@ -24,6 +24,8 @@ public struct BatchProcessor {
         public var watchesReaders = true
         /// A red whose limit asks for a repeat waits for it as amber, where the store keeps timers.
         public var holdsReds = true
+        /// Open alerts have timers that tell the next of their chain. Not in a replay, nor where nothing keeps timers.
+        public var escalates = true
         /// The sites that this instance serves; nil: all.
         public var sites: Set<Identifier>?
         public init() {}
@@ -39,6 +41,8 @@ public struct BatchProcessor {
         public var statusesRefused: [RefusalReason: Int] = [:]
         /// Opened, worsened or reopened.
         public var notifying: [EpisodeChange] = []
+        /// Told to the next of their chain.
+        public var escalated: [EpisodeChange] = []
         public var wroteOutbox = false
         /// Empty unless `keepsScores`.
         public var scores: [ReportKey: NEWS2Score] = [:]
@@ -55,9 +59,9 @@ public struct BatchProcessor {
     var plans: PlanCache
     private var sequences: [Identifier: DeviceSequence] = [:]
     private var openSubjects: Set<Subject>?
-    /// The newest word on each patient's consciousness, the distant past where there is none. A NEWS2 score is never
-    /// complete without one, so that nearly no report must look for the readings that would complete it.
-    var consciousness: [Identifier: Instant] = [:]
+    /// What is known of each patient's consciousness, so that nearly no report must look for the readings that would
+    /// complete its NEWS2 score.
+    var consciousness: [Identifier: ConsciousnessWord] = [:]
     private var budget = QuarantineBudget()
     private var strangers = UnknownReaders()
     /// Whether our own clock can be trusted.
@@ -82,6 +86,7 @@ public struct BatchProcessor {
         var options = options
         options.judgesUnknownReaders = true
         options.holdsReds = false
+        options.escalates = false
         return BatchProcessor(packs: packs, options: options, crashGuard: crashGuard)
     }
 
@@ -106,11 +111,15 @@ public struct BatchProcessor {
     ///
     /// `ledger`: what was told of while this store was away. It is recorded with the alerts that it belongs to, nobody
     /// is told twice, and what is still to be sent becomes the store's. An empty batch records late outcomes alone.
+    ///
+    /// `instant`: now, from which the steps of an alert's chain count; nil: the time of receipt.
     mutating func commit(
-        _ batch: inout [Candidate], to store: any CommitStore, recording ledger: (any OutageLedger)? = nil
+        _ batch: inout [Candidate], to store: any CommitStore, recording ledger: (any OutageLedger)? = nil,
+        at instant: Instant? = nil
     ) throws(StoreFailure) -> Report {
         do throws(StoreFailure) {
-            let draft = try work(out: &batch, in: store, ledger)
+            var draft = try work(out: &batch, in: store, ledger)
+            if options.escalates { draft.escalate(at: instant) }
             try store.write(draft.rows)
             try store.commit()
             waiting = []
@@ -170,7 +179,7 @@ public struct BatchProcessor {
     /// commit and its note of it, or what judges now knows better. They are recorded as they were told. Call it when
     /// every spooled report has been drained.
     public mutating func recordLeftovers(
-        of ledger: any OutageLedger, to store: any CommitStore
+        of ledger: any OutageLedger, to store: any CommitStore, at instant: Instant? = nil
     ) throws(StoreFailure) -> Report {
         let left = ledger.unrecorded
         guard !left.isEmpty || !ledger.lateOutcomes.isEmpty else { return Report() }
@@ -183,6 +192,7 @@ public struct BatchProcessor {
             let open = try store.openEpisodes(of: Array(subjects))
             var draft = Draft(registry: registry)
             draft.recordLeftovers(left, recorded: recorded, open: open, ledger)
+            if options.escalates { draft.escalate(at: instant) }
             draft.lockedSubjects = subjects
             draft.stillOpen = Set(open.map(\.subject))
             try store.write(draft.rows)
@@ -224,7 +234,8 @@ public struct BatchProcessor {
         // Oldest first, so that a window is filled in the order in which it was measured.
         draft.accepted.sort { $0.report.takenAt < $1.report.takenAt }
         for accepted in draft.accepted where accepted.report.readings.contains(where: { $0.kind == .consciousness }) {
-            draft.consciousness[accepted.patient] = accepted.report.takenAt
+            draft.consciousness[accepted.patient, default: ConsciousnessWord()].add(
+                ConsciousnessWord(newest: accepted.report.takenAt))
         }
         let needs = findNeeds(of: &draft)
         var histories = needs.all.isEmpty ? [:] : try store.history(of: needs.all)
@@ -333,7 +344,11 @@ public struct BatchProcessor {
         draft.rows.episodes = ledger.changes
         let route = Route(registry: registry)
         for change in ledger.changes {
-            guard let event = change.events.last, !draft.isToldTogether(change.episode) else { continue }
+            guard let event = change.events.last else { continue }
+            guard !draft.isToldTogether(change.episode) else {
+                draft.rows.suppressions += draft.suppressions(of: change)
+                continue
+            }
             draft.rows.outbox += route.entries(for: change, at: event.at)
         }
     }
@@ -344,8 +359,8 @@ public struct BatchProcessor {
         var open = openSubjects ?? []
         open.subtract(draft.lockedSubjects)
         open.formUnion(draft.stillOpen)
-        for (patient, instant) in draft.consciousness {
-            consciousness[patient] = max(consciousness[patient] ?? instant, instant)
+        for (patient, word) in draft.consciousness {
+            consciousness[patient, default: ConsciousnessWord()].add(word)
         }
         for (index, advice) in draft.advice { batch[index].outcome.advice = advice }
         for (index, minutes) in draft.repeatsAsked { batch[index].outcome.repeatAfterMinutes = minutes }

@@ -27,6 +27,9 @@ struct BrokerLink: Sendable {
         }
     }
 
+    /// We were away: the broker may have been too, and readers that could not reach it come back later.
+    mutating func noteAbsence(at now: Int64) { quietUntil = max(quietUntil, now + Self.readersReturn) }
+
     /// How far missed readings may be told of; nil: nobody is called missing.
     ///
     /// - Parameter idleAt: when a second had passed without a report.

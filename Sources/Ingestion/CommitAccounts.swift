@@ -23,6 +23,7 @@ struct CommitAccounts {
     mutating func enter(_ report: BatchProcessor.Report, _ batch: [Candidate], since started: Int64) -> Int64 {
         let now = linux_monotonic_nanoseconds()
         instruments.commitSeconds.observe(Double(now - started) / 1e9)
+        if !batch.isEmpty { instruments.stages.batchReports.observe(Double(batch.count)) }
         instruments.reportsStored.add(report.stored)
         instruments.readingsStored.add(report.readingsStored)
         instruments.reportsDuplicate.add(report.duplicate)
@@ -34,8 +35,27 @@ struct CommitAccounts {
         for (reason, count) in report.readingsRefused { instruments.readingsRefused[reason.rawValue].add(count) }
         for (reason, count) in report.statusesRefused { instruments.statusesRefused[reason.rawValue].add(count) }
         raised(report.notifying, batch, now: now)
+        for change in report.escalated {
+            logger.notice(
+                "alert escalated",
+                metadata: [
+                    "alert": "\(change.episode.id)", "level": "\(change.episode.escalationLevel)",
+                    "severity": "\(change.episode.severity.rawValue)",
+                ])
+        }
         if report.wroteOutbox { control.wakeDispatcher() }
         return now
+    }
+
+    /// An attempt to commit that failed.
+    func failed(_ failure: StoreFailure) { instruments.stages.countDatabaseError(failure.sqlState) }
+
+    /// The batch in work, whose oldest report is still unacknowledged; nil: none is.
+    func works(on oldest: Message?) {
+        let tick = oldest?.receivedTick ?? 0
+        instruments.stages.oldestUnacknowledgedSeconds.observe {
+            tick == 0 ? 0 : Double(linux_monotonic_nanoseconds() - tick) / 1e9
+        }
     }
 
     /// Logs what was quarantined, once a minute at most. Monotonic nanoseconds.
@@ -55,7 +75,10 @@ struct CommitAccounts {
         }
         for change in changes {
             let episode = change.episode
-            instruments.alertsRaised[episode.alertClass.rawValue, episode.severity.rawValue].add()
+            // A self-test's is nobody's.
+            if !Synthetic.isSynthetic(episode.site) {
+                instruments.alertsRaised[episode.alertClass.rawValue, episode.severity.rawValue].add()
+            }
             let key = change.events.last { $0.transition.notifies }?.report
             if let tick = key.flatMap({ ticks[$0] }) {
                 instruments.reportToAlertSeconds.observe(Double(now - tick) / 1e9)

@@ -18,12 +18,21 @@ public final class CommitControl: Sendable {
     /// Reds that wait for the outbox's dispatcher.
     public let unsent = UnsentReds()
     private let link = Mutex(BrokerLink(at: linux_monotonic_nanoseconds()))
+    private let sight: Mutex<Sighting>
     private let onOutbox: @Sendable () -> Void
     private let wake: Int32
 
-    /// `onOutbox` is called on the commit thread after a transaction that wrote deliveries.
-    public init(onOutbox: @escaping @Sendable () -> Void = {}) {
+    private struct Sighting {
+        var isAwaited: Bool
+        var news: Sight?
+    }
+
+    /// - Parameters:
+    ///   - awaitsSight: nobody is called missing before `noteSight` was called once.
+    ///   - onOutbox: called on the commit thread after a transaction that wrote deliveries.
+    public init(awaitsSight: Bool = false, onOutbox: @escaping @Sendable () -> Void = {}) {
         self.onOutbox = onOutbox
+        sight = Mutex(Sighting(isAwaited: awaitsSight))
         wake = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
     }
 
@@ -62,6 +71,29 @@ public final class CommitControl: Sendable {
     }
 
     var brokerLink: BrokerLink { link.withLock { $0 } }
+
+    /// Whom outages hide, as of now: in force within a second or so. An absence of Homeward is told once.
+    public func noteSight(_ news: Sight) {
+        sight.withLock { sighting in
+            sighting.isAwaited = false
+            var news = news
+            news.absence = news.absence ?? sighting.news?.absence
+            sighting.news = news
+        }
+        guard news.absence != nil else { return }
+        let now = linux_monotonic_nanoseconds()
+        link.withLock { $0.noteAbsence(at: now) }
+    }
+
+    /// What was noted since the last call.
+    func takeSight() -> Sight? {
+        sight.withLock { sighting in
+            defer { sighting.news = nil }
+            return sighting.news
+        }
+    }
+
+    var isSightAwaited: Bool { sight.withLock(\.isAwaited) }
 
     private static let capacity = 100
 

@@ -35,13 +35,17 @@ public struct CommitStage {
     let patience: Int64
     var spooling: Spooling
     var flood = FloodGuard()
-    private var accounts: CommitAccounts
+    var accounts: CommitAccounts
     /// When timers are looked for again; monotonic nanoseconds.
     var nextTimers: Int64 = 0
     /// When a second had passed without a report; monotonic nanoseconds.
     var lastIdle: Int64 = .min
     /// That nothing can be received from the broker.
     var isBlindnessTold: Bool?
+    /// Whom outages on the readers' side hide.
+    var cutOff = CutOff()
+    /// The next transaction of missed readings: how many patients, and not before that time (monotonic nanoseconds).
+    var dueReadings = (size: ScheduleRound.size, next: Int64.min)
     private var poison = PoisonGauge()
     private var lastComplaint: (words: String, tick: Int64)?
 
@@ -112,6 +116,8 @@ public struct CommitStage {
         takeNews()
         spooling.judgedThrough = max(spooling.judgedThrough, range.upperBound - 1)
         var pending = Self.candidates(range, &ring)
+        accounts.works(on: pending.first?.message)
+        defer { accounts.works(on: nil) }
         var next = range.lowerBound
         while !pending.isEmpty {
             let count = Self.prefixWithoutConflictingTwins(pending)
@@ -214,7 +220,9 @@ public struct CommitStage {
             let started = linux_monotonic_nanoseconds()
             store.limit(until: limit)
             do throws(StoreFailure) {
-                let report = try processor.commit(&batch, to: store, recording: standby?.ledger)
+                let report = try processor.commit(
+                    &batch, to: store, recording: standby?.ledger,
+                    at: Instant(microseconds: linux_wall_clock_microseconds()))
                 control.note(nil)
                 poison.sawReports(report.stored + report.duplicate, now: accounts.enter(report, batch, since: started))
                 if standby != nil { control.unsent.add(report.redNotices) }
@@ -230,6 +238,7 @@ public struct CommitStage {
                 case .transient, .misconfigured, .poison:
                     complain(error)
                     control.note(error)
+                    accounts.failed(error)
                     // What other connections changed while we were away must be read again.
                     processor.forgetStoreState()
                 }

@@ -164,6 +164,8 @@ public struct CommitBatch: Sendable {
     public var sequences: [DeviceSequence] = []
     public var episodes: [EpisodeChange] = []
     public var outbox: [OutboxEntry] = []
+    /// Why somebody is not told of these alerts, or not alone.
+    public var suppressions: [Suppression] = []
     /// Alerts that were told of during an outage and are part of an older one.
     public var aliases: [AlertAlias] = []
     /// Messages of an outage: rows of the outbox as far as they have come. A row that is there and pending takes over
@@ -212,6 +214,9 @@ public protocol CommitStore: AnyObject {
     func dueTimers(
         _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
     ) throws(StoreFailure) -> [Timer]
+    /// Due-reading timers that have been due for `waited` or longer (by when they were due at first, where an outage has put
+    /// them off), the longest due first; not locked. A store may return more than was searched for.
+    func dueReadings(_ search: DueReadingSearch, by instant: Instant) throws(StoreFailure) -> [Timer]
     /// Those of them that there are, locked for this transaction; `skippingLocked` leaves out what another transaction has
     /// locked, instead of waiting for it. Alerts are always locked before timers.
     func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer]
@@ -221,4 +226,34 @@ public protocol CommitStore: AnyObject {
     /// When this returns the batch is durable. A failure here leaves the outcome unknown: the same batch again finds its keys.
     func commit() throws(StoreFailure)
     func rollback()
+}
+
+/// Which due-reading timers are wanted.
+public struct DueReadingSearch: Sendable {
+    /// The kind of timer that is meant.
+    public static let kind = DueReadingTimer.kind
+    /// What its payload calls the time when it was due at first.
+    public static let deferredFrom = "deferred_from_us"
+
+    /// Of patients of these sites; nil: of all.
+    public var sites: Set<Identifier>?
+    public var highRiskOnly: Bool
+    public var waited: Interval
+    public var limit: Int
+
+    public init(sites: Set<Identifier>?, highRiskOnly: Bool, waited: Interval, limit: Int) {
+        self.sites = sites
+        self.highRiskOnly = highRiskOnly
+        self.waited = waited
+        self.limit = limit
+    }
+}
+
+extension CommitStore {
+    /// For a store that knows no patients: all that are due.
+    public func dueReadings(_ search: DueReadingSearch, by instant: Instant) throws(StoreFailure) -> [Timer] {
+        try dueTimers([DueReadingSearch.kind], waited: .seconds(0), by: instant, limit: .max).filter { timer in
+            (DueReadingTimer(timer)?.deferredFrom ?? timer.due) + search.waited <= instant
+        }
+    }
 }

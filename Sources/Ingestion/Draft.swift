@@ -43,8 +43,8 @@ struct Draft {
     var repeatsAsked: [Int: Int] = [:]
     /// By place in the batch: what the patient is told at once.
     var advice: [Int: Receipt.Advice] = [:]
-    /// The newest word on each patient's consciousness, as far as this batch learned it.
-    var consciousness: [Identifier: Instant] = [:]
+    /// What this batch learned of each patient's consciousness.
+    var consciousness: [Identifier: ConsciousnessWord] = [:]
     /// What was looked back at, with this batch's readings and answers.
     var histories: [Identifier: PatientHistory] = [:]
     /// Reds of this batch that wait for their repeat, and got none in it.

@@ -29,7 +29,8 @@ extension CommitStage {
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)
             // Reads the registry if it has moved: the next outage must find it, also when no report came.
             var none: [Candidate] = []
-            let report = try processor.commit(&none, to: store, recording: standby.ledger)
+            let report = try processor.commit(
+                &none, to: store, recording: standby.ledger, at: Instant(microseconds: linux_wall_clock_microseconds()))
             standby.note(report.memory, registry: processor.registry)
             try standby.refresh(from: store)
         } catch {
@@ -162,12 +163,14 @@ extension CommitStage {
         guard nextTimers > 0 else { return }
         do throws(StoreFailure) {
             store.limit(until: now + spooling.patience)
-            let report = try processor.recordLeftovers(of: standby.ledger, to: store)
+            let report = try processor.recordLeftovers(
+                of: standby.ledger, to: store, at: Instant(microseconds: linux_wall_clock_microseconds()))
             standby.note(report.memory, registry: processor.registry)
         } catch {
             store.rollback()
             complain(error)
             control.note(error)
+            accounts.failed(error)
             processor.forgetStoreState()
             wasLate()
             return

@@ -14,6 +14,8 @@ struct DueReadingTimer: Sendable, Hashable {
     var since: Instant
     /// What the schedule says; another one begins anew.
     var schedule: String
+    /// When it was due at first, where an outage has put it off.
+    var deferredFrom: Instant?
 
     static func name(of patient: Identifier) -> TimerName { TimerName(kind: kind, subject: patient.description) }
 
@@ -24,6 +26,10 @@ struct DueReadingTimer: Sendable, Hashable {
         writer.value(since.microseconds)
         writer.name("schedule")
         writer.value(schedule)
+        if let deferredFrom {
+            writer.name(DueReadingSearch.deferredFrom)
+            writer.value(deferredFrom.microseconds)
+        }
         writer.endObject()
         return Timer(kind: Self.kind, subject: patient.description, due: due, payload: writer.text)
     }
@@ -42,6 +48,8 @@ struct DueReadingTimer: Sendable, Hashable {
             let schedule = json["schedule"]?.string
         else { return nil }
         self.init(patient: patient, since: Instant(microseconds: since), schedule: schedule)
+        deferredFrom = json[DueReadingSearch.deferredFrom]?.number.flatMap { Int64(exactly: $0) }.map(
+            Instant.init(microseconds:))
     }
 }
 
@@ -146,7 +154,8 @@ extension BatchProcessor {
         var rows = CommitBatch()
         for code in part {
             let before = known[DueReadingTimer.name(of: code)]
-            guard let patient = registry.patients[code], before.map({ $0.due > instant }) ?? true else { continue }
+            let isOwed = before.map { $0.due <= instant || DueReadingTimer($0)?.deferredFrom != nil } ?? false
+            guard let patient = registry.patients[code], !isOwed else { continue }
             guard let next = patient.dueReadings.nextClosing(after: instant) else {
                 if let before { rows.endedTimers.append(before.name) }
                 continue
@@ -186,6 +195,20 @@ extension BatchProcessor {
         }
     }
 
+    /// Whom an outage hides is not missing yet: it is looked again later, of a high-risk patient no later than
+    /// `longestDeferral` after the reading was due. Nil: judge it now.
+    func deferral(of timer: Timer, hidden: Set<Identifier>, at instant: Instant) -> Timer? {
+        guard var reading = DueReadingTimer(timer), hidden.contains(reading.patient),
+            let patient = registry.patients[reading.patient]
+        else { return nil }
+        let first = reading.deferredFrom ?? timer.due
+        var next = instant + CutOff.pause
+        if patient.profile.highRisk { next = min(next, first + DueReadingTimer.longestDeferral) }
+        guard next > instant else { return nil }
+        reading.deferredFrom = first
+        return reading.timer(due: next)
+    }
+
     /// The timer for what is due after that.
     func nextTimer(after timer: DueReadingTimer, at instant: Instant) -> Timer? {
         guard let patient = registry.patients[timer.patient], !patient.schedule.isEmpty else { return nil }
@@ -201,6 +224,15 @@ extension Draft {
         episode.rule == Schedule.missedReadingRule && episode.severity < .red && toldTogether.contains(episode.subject)
     }
 
+    /// Of an alert that is told in its site's list.
+    func suppressions(of change: EpisodeChange) -> [Suppression] {
+        guard change.events.contains(where: \.transition.notifies) else { return [] }
+        return [
+            Suppression(
+                kind: .merge, alert: change.episode.id, reason: "told in the list of its site's missed readings")
+        ]
+    }
+
     /// A patient alone is told of like anything else. Of several of a site one list is told, an alert of the site; each has
     /// an alert of his own all the same. A red is never part of a list.
     mutating func add(_ judged: [JudgedSchedule], at instant: Instant, open: [Episode]) {
@@ -209,12 +241,10 @@ extension Draft {
             $0.key.description < $1.key.description
         }) {
             let ambers = ofSite.filter { $0.severity == .amber }
-            // A slot's list is told once: who is found missing after that is told of by himself.
+            // Who is found missing alone after that is told of by himself; of a slot with more patients than one transaction
+            // takes there are several lists.
             let closed = Self.closed(ambers, at: instant)
-            let isTold = open.contains {
-                $0.subject == .site(site) && $0.rule == Schedule.missedReadingsRule && $0.latestTakenAt == closed
-            }
-            let list: Subject? = ambers.count > 1 && !isTold ? .site(site) : nil
+            let list: Subject? = ambers.count > 1 ? .site(site) : nil
             for one in ofSite.sorted(by: { $0.patient.code.description < $1.patient.code.description }) {
                 let isListed = list != nil && one.severity == .amber
                 if isListed { toldTogether.insert(.patient(one.patient.code)) }

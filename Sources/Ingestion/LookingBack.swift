@@ -1,5 +1,24 @@
 import Clinical
 
+/// What is known of when somebody last said how conscious a patient is. A NEWS2 score is never complete without it.
+struct ConsciousnessWord: Sendable, Equatable {
+    /// The newest that is known; nil: none.
+    var newest: Instant?
+    /// Since then everything that is stored has been looked through; nil: nothing has.
+    var searchedSince: Instant?
+
+    mutating func add(_ other: ConsciousnessWord) {
+        newest = [newest, other.newest].compactMap(\.self).max()
+        searchedSince = [searchedSince, other.searchedSince].compactMap(\.self).min()
+    }
+
+    /// Whether it is certain that nobody has said it since `start`.
+    func isSilent(since start: Instant) -> Bool {
+        guard let searchedSince, searchedSince <= start else { return false }
+        return newest.map { $0 < start } ?? true
+    }
+}
+
 /// What the rules of a batch look back at.
 extension BatchProcessor {
     /// What a batch must be given before it can be judged, by patient.
@@ -30,9 +49,11 @@ extension BatchProcessor {
         guard plan.usesNEWS2 || options.keepsScores else { return nil }
         let report = accepted.report
         let says = report.readings.contains { $0.kind == .consciousness }
-        let known = [consciousness[accepted.patient], draft.consciousness[accepted.patient]].compactMap(\.self).max()
-        // Nearly every report ends here: what it would be completed by is known not to be there.
-        if !options.keepsScores, !says, let known, known < report.takenAt - plan.news2Window { return nil }
+        var known = consciousness[accepted.patient] ?? ConsciousnessWord()
+        if let word = draft.consciousness[accepted.patient] { known.add(word) }
+        // Nearly every report ends here: what it would be completed by is known not to be there. A late one may reach
+        // further back than anybody has looked.
+        if !options.keepsScores, !says, known.isSilent(since: report.takenAt - plan.news2Window) { return nil }
         return plan.news2HistoryNeeded(for: report)
     }
 
@@ -41,12 +62,12 @@ extension BatchProcessor {
     func noteConsciousness(
         in histories: [Identifier: PatientHistory], of needs: Needs, in draft: inout Draft
     ) {
-        let never = Instant(microseconds: .min)
         for (patient, need) in needs.scores {
             let found = histories[patient]?.readings(of: .consciousness).last?.takenAt
-            draft.consciousness[patient] = max(draft.consciousness[patient] ?? never, found ?? never)
-            let newest = max(draft.consciousness[patient] ?? never, consciousness[patient] ?? never)
-            if newest > never { draft.rows.lookedBack.add(need, of: patient) }
+            draft.consciousness[patient, default: ConsciousnessWord()].add(
+                ConsciousnessWord(newest: found, searchedSince: need.kinds[.consciousness]))
+            let newest = draft.consciousness[patient]?.newest ?? consciousness[patient]?.newest
+            if newest != nil { draft.rows.lookedBack.add(need, of: patient) }
         }
     }
 }

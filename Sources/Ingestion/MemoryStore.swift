@@ -148,6 +148,7 @@ public final class MemoryStore: CommitStore {
         rows.statuses += batch.statuses
         rows.episodes += batch.episodes
         rows.outbox += batch.outbox
+        rows.suppressions += batch.suppressions
         rows.aliases += batch.aliases
         rows.madeDeliveries += batch.madeDeliveries
         rows.lateOutcomes += batch.lateOutcomes

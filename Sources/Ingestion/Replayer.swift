@@ -32,6 +32,7 @@ public struct Replayer {
         options.redsEndInRange = true
         options.keepsScores = true
         options.watchesReaders = false
+        options.escalates = false
         processor = BatchProcessor(packs: packs, options: options)
         store = MemoryStore(registry: registry ?? Registry(), keepsRows: true)
         everyDeviceIsAnAdult = registry == nil

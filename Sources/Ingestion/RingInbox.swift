@@ -14,6 +14,7 @@ public struct RingInbox: Inbox, ~Copyable, Sendable {
     private let drained: DrainedReceipts
     private var overflow = 0
     private var stagedReports = 0
+    private var stagedBytes = 0
     private var receipt: [UInt8] = []
 
     /// `drained`: receipts of reports that came out of the spool; they leave before those of the ring.
@@ -45,6 +46,7 @@ public struct RingInbox: Inbox, ~Copyable, Sendable {
             slot.outcome = Outcome()
         }
         guard taken != nil else { return false }
+        stagedBytes += topic.count + payload.count
         if payload.count > Slot.inlinePayload { overflow += min(payload.count, Message.maximumPayload) }
         if !topic.endsWithStatus { stagedReports += 1 }
         return true
@@ -54,6 +56,8 @@ public struct RingInbox: Inbox, ~Copyable, Sendable {
         // Counted before the stages can see them, so that no scrape finds more stored than received.
         instruments.reportsReceived.add(stagedReports)
         stagedReports = 0
+        instruments.stages.receivedBytes.add(stagedBytes)
+        stagedBytes = 0
         ring.publish()
     }
 

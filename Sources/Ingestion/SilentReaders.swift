@@ -15,6 +15,10 @@ public struct SilentReaders: Sendable {
     public static let grace = Interval.hours(4)
     /// From so many readers of a site on, over half of its readers are one alert.
     public static let crowd = 5
+    /// Readers that went offline so close together went for one reason: a gateway, the site's network (proposal).
+    public static let together = Interval.minutes(10)
+    /// For how long they must have been gone before that is told (proposal).
+    public static let patience = Interval.minutes(15)
 
     public struct Reader: Hashable, Sendable {
         public var device: Identifier
@@ -29,7 +33,18 @@ public struct SilentReaders: Sendable {
         }
     }
 
-    /// Offline for longer than the grace, and nothing was reported since.
+    /// What one cause hides: most readers of a site.
+    public struct Crowd: Hashable, Sendable {
+        public var since: Instant
+        public var devices: Set<Identifier>
+
+        public init(since: Instant, devices: Set<Identifier>) {
+            self.since = since
+            self.devices = devices
+        }
+    }
+
+    /// Offline for longer than the patience, and nothing was reported since.
     public var offline: [Reader] = []
     /// How many readers of each site have ever told their state.
     public var known: [Identifier: Int] = [:]
@@ -38,27 +53,51 @@ public struct SilentReaders: Sendable {
 
     public init() {}
 
+    /// By site; a site that is not there has none.
+    public func crowds(at now: Instant) -> [Identifier: Crowd] {
+        Dictionary(grouping: offline, by: \.site).compactMapValues { readers in
+            guard let site = readers.first?.site else { return nil }
+            return crowd(of: readers, known: known[site] ?? 0, at: now)
+        }
+    }
+
+    /// Over half of the site's readers that went together, or that all have been gone for the grace; with them counts
+    /// whoever else is offline there.
+    private func crowd(of readers: [Reader], known: Int, at now: Instant) -> Crowd? {
+        let least = max(Self.crowd, max(known, readers.count) / 2 + 1)
+        guard readers.count >= least else { return nil }
+        let times = readers.map(\.since).sorted()
+        let long = times.prefix { now - $0 >= Self.grace }
+        // The first of a run of `least` readers that went within `together`.
+        let run = zip(times, times.dropFirst(least - 1)).first { $1 - $0 <= Self.together }?.0
+        guard let since = long.count >= least ? times.first : run else { return nil }
+        return Crowd(since: since, devices: Set(readers.map(\.device)))
+    }
+
     /// What is to be raised and what is over; empty when nothing has changed.
     public func findings(at now: Instant) -> [Finding] {
         let bySite = Dictionary(grouping: offline, by: \.site)
+        let crowds = crowds(at: now)
         var findings: [Finding] = []
         for site in Set(bySite.keys).union(open.values).sorted(by: { $0.description < $1.description }) {
             let readers = bySite[site] ?? []
             let count = max(known[site] ?? 0, readers.count)
-            let isCrowd = readers.count >= Self.crowd && readers.count * 2 > count
+            let crowd = crowds[site]
             let isTold = open[.site(site)] != nil
-            if isCrowd, !isTold, let first = readers.map(\.since).min() {
-                let hours = (now - first).microseconds / 3_600_000_000
+            if let crowd, !isTold {
+                let minutes = (now - crowd.since).microseconds / 60_000_000
+                let length = minutes < 120 ? "\(minutes) min" : "\(minutes / 60) h"
                 findings.append(
                     finding(
                         .site(site), site, Self.siteRule, .beyond(.amber), now,
-                        "\(readers.count) of \(count) devices of site \(site) are offline, the first for \(hours) h: "
+                        "\(readers.count) of \(count) devices of site \(site) are offline, the first for \(length): "
                             + "their patients can't be seen."))
-            } else if !isCrowd, isTold {
+            } else if crowd == nil, isTold {
                 findings.append(
                     finding(.site(site), site, Self.siteRule, .inRange, now, "Most devices of site \(site) are back."))
             }
-            for reader in readers where !isCrowd && open[.device(reader.device)] == nil {
+            for reader in readers
+            where crowd == nil && open[.device(reader.device)] == nil && now - reader.since >= Self.grace {
                 let hours = (now - reader.since).microseconds / 3_600_000_000
                 findings.append(
                     finding(

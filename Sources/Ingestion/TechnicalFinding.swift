@@ -11,14 +11,20 @@ public struct TechnicalFinding: Sendable, Hashable {
         case lostSession = "lost-session"
         /// Nothing can be received: the broker is away.
         case brokerAway = "broker-away"
+        /// Homeward itself was down: what was due meanwhile is judged once what the broker kept has been read.
+        case homewardAway = "homeward-away"
         /// Half of the spool's quota is used.
         case spoolFilling = "spool-filling"
         /// The spool takes no more: reading from the broker has stopped.
         case spoolFull = "spool-full"
         /// Records of the spool were damaged and set aside.
         case spoolCorrupt = "spool-corrupt"
+        /// The kernel does not call its clock synchronised.
+        case clockUnsynchronised = "clock-unsynchronised"
         /// Nobody can be told by some channel, or some person by one.
         case deadChannel = "channel-dead"
+        /// The synthetic reading did not become an alert that reached its end in time.
+        case selfTest = "self-test"
     }
 
     public var rule: Rule

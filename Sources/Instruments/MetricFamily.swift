@@ -46,6 +46,16 @@ public struct MetricFamily: Sendable {
         MetricFamily(name, help: help, kind: .gauge, samples: [Sample(value: value)])
     }
 
+    /// One series for each row, whose values stand in the order of `labels`.
+    public static func gauge(
+        _ name: String, help: String, labels: [String], _ series: [(values: [String], value: Double)]
+    ) -> MetricFamily {
+        let samples = series.map { row in
+            Sample(labels: zip(labels, row.values).map { (name: $0, value: $1) }, value: row.value)
+        }
+        return MetricFamily(name, help: help, kind: .gauge, samples: samples)
+    }
+
     public static func histogram(_ name: String, help: String, _ histogram: Histogram) -> MetricFamily {
         let seen = histogram.snapshot
         var samples = zip(histogram.bounds, seen.cumulative).map { bound, count in

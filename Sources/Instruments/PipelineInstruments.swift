@@ -57,6 +57,8 @@ public final class PipelineInstruments: MetricsSource {
     ])
     public let brokerConnected = Gauge()
     public let databaseConnected = Gauge()
+    /// How the stages keep up; a page of its own.
+    public let stages = StageInstruments()
 
     public init(_ values: LabelValues) {
         reportsQuarantined = LabelledCounter(.init("reason", values: values.reasons))

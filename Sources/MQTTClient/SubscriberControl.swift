@@ -6,6 +6,8 @@ internal import Synchronization
 public final class SubscriberControl: Sendable {
     private let subscribed = Atomic(false)
     private let publishing = Atomic(false)
+    private let beats = Atomic(0)
+    private let connecting = Atomic(false)
     /// Monotonic nanoseconds; 0: go on.
     private let stopBy = Atomic<Int64>(0)
     let descriptor: Int32
@@ -27,6 +29,18 @@ public final class SubscriberControl: Sendable {
 
     /// Both connections stand: `/readyz` and `homeward_broker_connected`.
     public var isConnected: Bool { isSubscribed && isPublishing }
+
+    /// Grows while the mqtt thread moves, once a second at least; the watchdog compares it.
+    public var beatCount: Int { beats.load(ordering: .relaxed) }
+
+    /// The mqtt thread may be asking for the broker's address, which is the only thing that it waits for elsewhere than
+    /// in its own poll.
+    public var mayBeResolving: Bool { connecting.load(ordering: .acquiring) }
+
+    func beat(mayResolve: Bool) {
+        beats.add(1, ordering: .relaxed)
+        connecting.store(mayResolve, ordering: .releasing)
+    }
 
     /// Asks for an orderly stop: nothing more is read; what was read is waited for, acknowledged and given its
     /// receipts; then both connections say DISCONNECT. What is not durable after `limit` stays unacknowledged, and the

@@ -76,6 +76,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         while true {
             let now = linux_monotonic_nanoseconds()
             if callbacks.inbox.hasFailed { return .stageFailed }
+            control.beat(mayResolve: subscriber.state == .off || publisher.connection.state == .off)
             // First, so that one that waits still is found before its confirmation is taken.
             publisher.takeSubmissions(from: control.publications, now: now)
             publisher.serve(events: poll[Watched.publisher], now: now)
@@ -256,7 +257,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         poll.watch(Watched.stop, descriptor: control.descriptor, events: stopDeadline == nil ? Int16(POLLIN) : 0)
         // First: what becomes durable from here on is announced, also if the looks below have seen it.
         let isParked = callbacks.inbox.park()
-        poll.wait(until: isParked && !hasWork ? wakeAt : 0, now: now)
+        poll.wait(until: isParked && !hasWork ? wakeAt(now: now) : 0, now: now)
         if poll[Watched.inbox] != 0 { callbacks.inbox.drainWake() }
         // Whatever it announced, a stop or a publication, is looked at next.
         if poll[Watched.stop] != 0 { linux_eventfd_drain(control.descriptor) }
@@ -282,9 +283,9 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         }
     }
 
-    /// The next time at which something is due that no descriptor announces.
-    private var wakeAt: Int64? {
-        var times = [
+    /// The next time at which something is due that no descriptor announces; a beat for the watchdog in any case.
+    private func wakeAt(now: Int64) -> Int64 {
+        var times: [Int64?] = [
             publisher.connection.wakeAt, stopDeadline, publisher.nextConfirmation, control.publications.nextDeadline,
         ]
         switch phase {
@@ -294,6 +295,6 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
             times += [subscribeAgainAt, subscribeDeadline]
             if subscriber.state != .off || mayConnect { times.append(subscriber.wakeAt) }
         }
-        return times.compactMap(\.self).min()
+        return times.compactMap(\.self).reduce(now.advanced(by: .seconds(1)), min)
     }
 }

@@ -8,7 +8,8 @@ public import Registry
 
 /// What persons do with alerts, one transaction each: for `homeward alerts` and the page. One thread.
 ///
-/// The alert's row is locked, so that an action and a report that worsens the alert take turns.
+/// The alert's row is locked, so that an action and a report that worsens the alert take turns. Escalation ends in the
+/// same transaction; what brings the alert back is set in it.
 public final class AlertDesk {
     private var connection: PostgresConnection
 
@@ -109,8 +110,17 @@ public final class AlertDesk {
             return .failure(error)
         }
         var calls = EpisodeWriting.calls([change])
+        let timers = AlertTimers(after: action, on: change.episode, at: instant)
+        var batch = CommitBatch()
+        batch.endedTimers = timers.ended
+        batch.timers = timers.set
+        calls += TimerWriting.calls(batch)
         if case .shelve(let end) = action {
-            calls.append(TimerWriting.schedule([ShelvingEnd(of: change.episode, at: end).timer]))
+            calls.append(
+                SuppressionWriting.call([
+                    Suppression(
+                        kind: .shelving, alert: alert, reason: note ?? "", actor: actor.name, until: end)
+                ]))
         }
         _ = try connection.run(calls, doing: "acting on an alert")
         return .success(change.episode)

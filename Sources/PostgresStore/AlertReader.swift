@@ -9,12 +9,15 @@ public struct AlertRow: Sendable, Hashable {
     public var acknowledgedBy: String?
     public var resolvedAt: Instant?
     public var resolvedBy: String?
+    /// How many rows of the suppression ledger are about it: what was not told at once and alone.
+    public var suppressions: Int = 0
 }
 
 /// Which alerts; nil takes all.
 public struct AlertFilter: Sendable, Hashable {
     /// From the first to the last of these; equal for one alert.
     public var ids: ClosedRange<AlertID>?
+    /// Nil: all but the self-test's.
     public var site: Identifier?
     /// The patient whom the alert is about.
     public var patient: Identifier?
@@ -24,12 +27,15 @@ public struct AlertFilter: Sendable, Hashable {
     public var states: Set<AlertState>
     /// Only clinical ones that ended by themselves and that nobody has seen, whatever `states` says.
     public var recoveredUnseen: Bool
+    /// Those that were resolved since then too, whatever `states` says.
+    public var resolvedSince: Instant?
     public var limit: Int
 
     public init(
         ids: ClosedRange<AlertID>? = nil, site: Identifier? = nil, patient: Identifier? = nil,
         alertClass: AlertClass? = nil, severity: Severity? = nil,
-        states: Set<AlertState> = [.open, .acknowledged, .shelved], recoveredUnseen: Bool = false, limit: Int = .max
+        states: Set<AlertState> = [.open, .acknowledged, .shelved], recoveredUnseen: Bool = false,
+        resolvedSince: Instant? = nil, limit: Int = .max
     ) {
         self.ids = ids
         self.site = site
@@ -38,8 +44,23 @@ public struct AlertFilter: Sendable, Hashable {
         self.severity = severity
         self.states = states
         self.recoveredUnseen = recoveredUnseen
+        self.resolvedSince = resolvedSince
         self.limit = limit
     }
+}
+
+/// A row of the suppression ledger.
+public struct SuppressionRow: Sendable, Hashable {
+    public var at: Instant
+    public var kind: String
+    public var reason: String
+    public var actor: String
+    public var until: Instant?
+    /// Who was to be told, and how; nil where it is about the alert or the patient.
+    public var recipient: String?
+    public var channel: String?
+    /// The key of the message of several alerts in which it left.
+    public var message: String?
 }
 
 /// A row of `v_delivery`.
@@ -62,14 +83,17 @@ public final class AlertReader {
         sql: """
             SELECT id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
                 escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision,
-                acknowledged_by, resolved_at, resolved_by
+                acknowledged_by, resolved_at, resolved_by,
+                (SELECT count(*) FROM homeward.suppression s WHERE s.alert = homeward.alert.id)
             FROM homeward.alert
             WHERE ($1::uuid IS NULL OR id BETWEEN $1::uuid AND $2::uuid) AND ($3::text IS NULL OR site = $3::text)
                 AND ($4::text IS NULL OR (subject_type = 'patient' AND subject = $4::text))
                 AND ($5::text IS NULL OR class = $5::text) AND ($6::text IS NULL OR severity = $6::text)
-                AND (cardinality($7::text[]) = 0 OR $12::int4 = 1 OR state = ANY ($7::text[]))
+                AND (cardinality($7::text[]) = 0 OR $12::int4 = 1 OR state = ANY ($7::text[])
+                    OR state = 'resolved' AND resolved_at >= $13::timestamptz)
                 AND ($12::int4 = 0 OR (state = 'resolved' AND class = 'clinical' AND resolved_by = 'homeward'
                     AND acknowledged_at IS NULL))
+                AND ($1::uuid IS NOT NULL OR $3::text IS NOT NULL OR site IS DISTINCT FROM 'homeward-self')
                 AND ($8::uuid IS NULL OR (array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id)
                     > ($9::int4, $10::timestamptz, $8::uuid))
             ORDER BY array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id
@@ -81,6 +105,17 @@ public final class AlertReader {
             SELECT revision, transition, severity, at, device, report_id, actor, summary, explanation::text
             FROM homeward.alert_event WHERE alert = $1::uuid ORDER BY revision
             """)
+    // A pause is no alert's, but says why one of the patient's did not come, or not sooner.
+    private static let suppressions = Statement(
+        name: "alert_suppressions",
+        sql: """
+            SELECT s.at, s.kind, s.reason, s.actor, s.until, s.recipient, s.channel, s.message
+            FROM homeward.suppression s
+            WHERE s.alert = $1::uuid
+                OR s.kind = 'pause' AND s.patient = $2::text AND s.until > $3::timestamptz
+            ORDER BY s.at, s.id
+            """)
+    private static let clock = Statement(name: "alerts_clock", sql: "SELECT now()")
     private static let deliveries = Statement(
         name: "alert_deliveries",
         sql: """
@@ -127,12 +162,13 @@ public final class AlertReader {
         }
         parameters.add(Int32(clamping: limit))
         parameters.add(Int32(filter.recoveredUnseen ? 1 : 0))
+        parameters.add(optional: filter.resolvedSince)
         let result = try connection.run(Self.alerts, parameters, doing: "reading alerts")
         let episodes = try EpisodeRow.episodes(result)
         return episodes.enumerated().map { row, episode in
             AlertRow(
                 episode: episode, acknowledgedBy: result.text(row, 18), resolvedAt: result.instant(row, 19),
-                resolvedBy: result.text(row, 20))
+                resolvedBy: result.text(row, 20), suppressions: Int(clamping: result.int64(row, 21) ?? 0))
         }
     }
 
@@ -162,6 +198,34 @@ public final class AlertReader {
                     report: report, actor: actor, summary: summary, explanation: explanation))
         }
         return events
+    }
+
+    /// What was not told at once and alone, in the ledger's order, with the patient's pauses that were not over when it
+    /// was raised.
+    public func suppressions(of alert: Episode) throws(StoreFailure) -> [SuppressionRow] {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add((alert.id.high, alert.id.low))
+        if case .patient(let code) = alert.subject { parameters.add(code.description) } else { parameters.addNull() }
+        parameters.add(alert.raisedAt)
+        let result = try connection.run(Self.suppressions, parameters, doing: "reading the suppression ledger")
+        return (0..<result.rowCount).compactMap { row in
+            guard let at = result.instant(row, 0) else { return nil }
+            return SuppressionRow(
+                at: at, kind: result.text(row, 1) ?? "", reason: result.text(row, 2) ?? "",
+                actor: result.text(row, 3) ?? "", until: result.instant(row, 4), recipient: result.text(row, 5),
+                channel: result.text(row, 6), message: result.text(row, 7))
+        }
+    }
+
+    /// The server's clock.
+    public func now() throws(StoreFailure) -> Instant {
+        try connection.startCheckedCall()
+        let result = try connection.run(Self.clock, PostgresParameters(), doing: "reading the clock")
+        guard let now = result.instant(0, 0) else {
+            throw StoreFailure(kind: .misconfigured, message: "reading the clock: the server does not tell its time")
+        }
+        return now
     }
 
     public func deliveries(of alert: AlertID) throws(StoreFailure) -> [DeliveryRow] {

@@ -21,6 +21,15 @@ public final class DatabaseUpkeep {
         return now
     }
 
+    /// Notes that the instance is alive, by our clock, and returns what it noted before; nil: nothing.
+    public func noteAlive(_ clientID: String, at now: Instant) throws(StoreFailure) -> Instant? {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add(clientID)
+        parameters.add(now)
+        return try connection.run(Self.alive, parameters, doing: "noting that we are alive").instant(0, 0)
+    }
+
     /// The readers that have been offline for longer than `grace` and have reported nothing since, by the server's
     /// clock, with how many of each site have ever told their state, and which alerts about it are open.
     ///
@@ -57,6 +66,33 @@ public final class DatabaseUpkeep {
         return silent
     }
 
+    /// How the last self-test of that code failed; nil where it did not, or there was none.
+    public func selfTestFailure(of code: Identifier) throws(StoreFailure) -> SelfTestFailure? {
+        try connection.startCheckedCall()
+        return try SelfTestDesk.standing(of: code, &connection)
+    }
+
+    /// The sites that have an open alert of that rule.
+    public func sites(withOpen rule: String) throws(StoreFailure) -> Set<Identifier> {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.addTexts(of: [rule]) { $0 }
+        parameters.addTexts(of: [String]()) { $0 }
+        let open = try connection.run(Self.open, parameters, doing: "reading open alerts")
+        return Set((0..<open.rowCount).compactMap { open.text($0, 0) == "site" ? open.identifier($0, 1) : nil })
+    }
+
+    private static let alive = Statement(
+        name: "note_alive",
+        sql: """
+            WITH before AS (
+                SELECT alive_at FROM homeward.instance_alive WHERE client_id = $1::text
+            ), noted AS (
+                INSERT INTO homeward.instance_alive (client_id, alive_at) VALUES ($1::text, $2::timestamptz)
+                ON CONFLICT (client_id) DO UPDATE SET alive_at = excluded.alive_at
+            )
+            SELECT alive_at FROM before
+            """)
     private static let clock = Statement(name: "clock", sql: "SELECT clock_timestamp()")
     private static let offline = Statement(
         name: "offline_readers",

@@ -20,26 +20,26 @@ enum EpisodeWriting {
             ON CONFLICT (id) DO NOTHING
             """)
 
+    // The identity of an alert never changes: who may not insert may update.
     private static let updateAlerts = Statement(
         name: "update_alerts",
         sql: """
-            INSERT INTO homeward.alert AS a (id, subject_type, subject, site, device, rule, class, severity, state, late,
-                raised_at, summary, escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at,
-                revision, acknowledged_by, resolved_at, resolved_by)
-            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+            UPDATE homeward.alert AS a SET severity = c.severity, state = c.state, late = c.late, summary = c.summary,
+                escalation_level = c.escalation_level, worst = c.worst, acknowledged_at = c.acknowledged_at,
+                worst_acknowledged = c.worst_acknowledged, latest_taken_at = c.latest_taken_at, revision = c.revision,
+                acknowledged_by = CASE WHEN c.acknowledged_at IS NULL THEN NULL
+                    WHEN c.acknowledged_at = a.acknowledged_at THEN coalesce(a.acknowledged_by, c.acknowledged_by)
+                    ELSE coalesce(c.acknowledged_by, a.acknowledged_by) END,
+                resolved_at = coalesce(a.resolved_at, c.resolved_at),
+                resolved_by = coalesce(a.resolved_by, c.resolved_by)
+            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                 $8::text[], $9::text[], $10::bool[], $11::timestamptz[], $12::text[], $13::int4[], $14::float8[],
                 $15::timestamptz[], $16::float8[], $17::timestamptz[], $18::int4[], $19::text[], $20::timestamptz[],
                 $21::text[])
-            ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, state = excluded.state, late = excluded.late,
-                summary = excluded.summary, escalation_level = excluded.escalation_level, worst = excluded.worst,
-                acknowledged_at = excluded.acknowledged_at, worst_acknowledged = excluded.worst_acknowledged,
-                latest_taken_at = excluded.latest_taken_at, revision = excluded.revision,
-                acknowledged_by = CASE WHEN excluded.acknowledged_at IS NULL THEN NULL
-                    WHEN excluded.acknowledged_at = a.acknowledged_at
-                    THEN coalesce(a.acknowledged_by, excluded.acknowledged_by)
-                    ELSE coalesce(excluded.acknowledged_by, a.acknowledged_by) END,
-                resolved_at = coalesce(a.resolved_at, excluded.resolved_at),
-                resolved_by = coalesce(a.resolved_by, excluded.resolved_by)
+                AS c (id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
+                    escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision,
+                    acknowledged_by, resolved_at, resolved_by)
+            WHERE a.id = c.id
             """)
 
     private static let insertEvents = Statement(

@@ -16,6 +16,10 @@ struct Migration: Sendable {
         Migration(version: 7, name: "m0007_triage.sql", sql: PackageResources.m0007_triage_sql),
         Migration(version: 8, name: "m0008_corrections.sql", sql: PackageResources.m0008_corrections_sql),
         Migration(version: 9, name: "m0009_attempts.sql", sql: PackageResources.m0009_attempts_sql),
+        Migration(version: 10, name: "m0010_escalation.sql", sql: PackageResources.m0010_escalation_sql),
+        Migration(version: 11, name: "m0011_noise.sql", sql: PackageResources.m0011_noise_sql),
+        Migration(version: 12, name: "m0012_self_test.sql", sql: PackageResources.m0012_self_test_sql),
+        Migration(version: 13, name: "m0013_sight.sql", sql: PackageResources.m0013_sight_sql),
         Migration(version: 14, name: "m0014_web.sql", sql: PackageResources.m0014_web_sql),
     ]
 }

@@ -279,6 +279,10 @@ extension PostgresCommitStore {
             calls.append((Self.annotateAlert, parameters))
         }
         calls.append(EpisodeWriting.call(changes.flatMap(\.events)))
+        var timers = CommitBatch()
+        timers.endedTimers = changes.filter { $0.episode.state == .resolved }
+            .flatMap { AlertTimers.all(of: $0.episode.id) }
+        calls += TimerWriting.calls(timers)
         _ = try connection.run(calls, doing: "annotating alerts")
     }
 

@@ -1,20 +1,48 @@
 public import Alerting
 public import Clinical
 public import Ingestion
+internal import Registry
 
 extension PostgresCommitStore {
+    // Held reds were set by our clock, so it says when they are due. Where it stands still or was set back the server's
+    // does, beyond the difference at which ours is no longer trusted. All others are the server's, whatever ours does.
     private static let due = Statement(
         name: "due_timers",
         sql: """
-            SELECT kind, subject, due_at, payload::text FROM homeward.timer
-            WHERE kind = ANY ($1::text[]) AND due_at <= now() - $2::int8 * interval '1 microsecond'
+            SELECT kind, subject, due_at, payload::text, (extract(epoch FROM now() - due_at) * 1000000)::int8
+            FROM homeward.timer
+            WHERE kind = ANY ($1::text[])
+                AND due_at <= greatest($4::timestamptz, now()) - $2::int8 * interval '1 microsecond'
+                AND (kind <> $6::text OR due_at <= greatest($4::timestamptz, now() - $5::int8 * interval '1 microsecond')
+                        - $2::int8 * interval '1 microsecond')
+                AND (kind = $6::text OR due_at <= now() - $2::int8 * interval '1 microsecond')
             ORDER BY due_at, kind, subject
             LIMIT $3::int4
+            """)
+    // By the server's clock: where ours has run ahead nobody is called missing for it.
+    private static let dueReadings = Statement(
+        name: "due_readings",
+        sql: """
+            SELECT t.kind, t.subject, t.due_at, t.payload::text,
+                (extract(epoch FROM now() - t.due_at) * 1000000)::int8
+            FROM homeward.timer t
+            WHERE t.kind = $1::text AND t.due_at <= now()
+                AND coalesce(to_timestamp((t.payload ->> $2::text)::float8 / 1000000), t.due_at)
+                    <= now() - $3::int8 * interval '1 microsecond'
+                AND ($4::text[] IS NULL OR EXISTS (
+                    SELECT FROM homeward.patient p JOIN homeward.site s ON s.id = p.site
+                    WHERE p.code = t.subject AND s.code = ANY ($4::text[])))
+                AND (NOT $5::bool OR EXISTS (
+                    SELECT FROM homeward.registry_current r
+                    WHERE r.entity = $6::text AND r.code = t.subject AND r.fields ->> 'risk' = 'high'))
+            ORDER BY t.due_at, t.subject
+            LIMIT $7::int4
             """)
     private static let named = Statement(
         name: "named_timers",
         sql: """
-            SELECT t.kind, t.subject, t.due_at, t.payload::text
+            SELECT t.kind, t.subject, t.due_at, t.payload::text,
+                (extract(epoch FROM now() - t.due_at) * 1000000)::int8
             FROM homeward.timer t
             JOIN unnest($1::text[], $2::text[]) AS wanted (kind, subject) USING (kind, subject)
             ORDER BY t.kind, t.subject
@@ -23,7 +51,8 @@ extension PostgresCommitStore {
     private static let unlocked = Statement(
         name: "unlocked_timers",
         sql: """
-            SELECT t.kind, t.subject, t.due_at, t.payload::text
+            SELECT t.kind, t.subject, t.due_at, t.payload::text,
+                (extract(epoch FROM now() - t.due_at) * 1000000)::int8
             FROM homeward.timer t
             JOIN unnest($1::text[], $2::text[]) AS wanted (kind, subject) USING (kind, subject)
             ORDER BY t.kind, t.subject
@@ -31,7 +60,10 @@ extension PostgresCommitStore {
             """)
     private static let every = Statement(
         name: "every_timer",
-        sql: "SELECT kind, subject, due_at, payload::text FROM homeward.timer WHERE kind = $1::text")
+        sql: """
+            SELECT kind, subject, due_at, payload::text, (extract(epoch FROM now() - due_at) * 1000000)::int8
+            FROM homeward.timer WHERE kind = $1::text
+            """)
 
     public func dueTimers(
         _ kinds: [String], waited: Interval, by instant: Instant, limit: Int
@@ -41,7 +73,27 @@ extension PostgresCommitStore {
         parameters.addTexts(of: kinds) { $0 }
         parameters.add(waited.microseconds)
         parameters.add(Int32(clamping: limit))
+        parameters.add(instant)
+        parameters.add(ServerClockWatch.tolerance.microseconds)
+        parameters.add(HeldRed.kind)
         return try TimerRow.timers(try connection.run(Self.due, parameters, doing: "reading due timers"))
+    }
+
+    public func dueReadings(_ search: DueReadingSearch, by instant: Instant) throws(StoreFailure) -> [Timer] {
+        connection.startCall()
+        var parameters = PostgresParameters()
+        parameters.add(DueReadingSearch.kind)
+        parameters.add(DueReadingSearch.deferredFrom)
+        parameters.add(search.waited.microseconds)
+        if let sites = search.sites {
+            parameters.addTexts(of: sites.sorted { $0.description < $1.description }) { $0.description }
+        } else {
+            parameters.addNull()
+        }
+        parameters.add(UInt8(search.highRiskOnly ? 1 : 0))
+        parameters.add(RegistryEntity.patient.rawValue)
+        parameters.add(Int32(clamping: search.limit))
+        return try TimerRow.timers(try connection.run(Self.dueReadings, parameters, doing: "reading due timers"))
     }
 
     public func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer] {
@@ -65,9 +117,11 @@ private enum TimerRow {
         var timers: [Timer] = []
         for row in 0..<result.rowCount {
             guard let kind = result.text(row, 0), let subject = result.text(row, 1), let due = result.instant(row, 2),
-                let payload = result.text(row, 3)
+                let payload = result.text(row, 3), let late = result.int64(row, 4)
             else { throw StoreFailure(kind: .misconfigured, message: "reading timers: a row can't be understood") }
-            timers.append(Timer(kind: kind, subject: subject, due: due, payload: payload))
+            timers.append(
+                Timer(
+                    kind: kind, subject: subject, due: due, payload: payload, late: Interval(microseconds: late)))
         }
         return timers
     }
@@ -79,9 +133,10 @@ enum TimerWriting {
         name: "schedule_timers",
         sql: """
             INSERT INTO homeward.timer AS t (kind, subject, due_at, payload)
-            SELECT DISTINCT ON (kind, subject) kind, subject, due_at, payload::jsonb
-            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) WITH ORDINALITY
-                AS wanted (kind, subject, due_at, payload, place)
+            SELECT DISTINCT ON (kind, subject) kind, subject,
+                coalesce(now() + delay * interval '1 microsecond', due_at), payload::jsonb
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::int8[]) WITH ORDINALITY
+                AS wanted (kind, subject, due_at, payload, delay, place)
             ORDER BY kind, subject, place DESC
             ON CONFLICT (kind, subject) DO UPDATE SET due_at = excluded.due_at, payload = excluded.payload,
                 claim = t.claim + 1, lease_until = NULL
@@ -106,6 +161,7 @@ enum TimerWriting {
         parameters.addTexts(of: timers) { $0.subject }
         parameters.addInstants(of: timers) { $0.due }
         parameters.addTexts(of: timers) { $0.payload }
+        parameters.addNumbers(.int8, of: timers) { $0.delay?.microseconds }
         return (schedule, parameters)
     }
 

@@ -105,6 +105,7 @@ public final class PostgresCommitStore: CommitStore {
         }
         if !batch.episodes.isEmpty { calls += EpisodeWriting.calls(batch.episodes) }
         if !batch.outbox.isEmpty { calls += OutboxWriting.calls(batch.outbox) }
+        if !batch.suppressions.isEmpty { calls.append(SuppressionWriting.call(batch.suppressions)) }
         calls += TimerWriting.calls(batch)
         calls += OutageWriting.calls(batch)
         _ = try connection.run(calls, doing: "writing")

@@ -11,7 +11,14 @@ internal import Registry
 /// One thread calls everything but `wake()`, which touches nothing but the descriptor: hence `@unchecked Sendable`.
 /// A failure leaves the outbox as it was; the next call connects again.
 public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
-    private var connection: PostgresConnection
+    var connection: PostgresConnection
+    let policy: NoisePolicy
+    /// When messages that wait were last looked at, on the monotonic clock, in nanoseconds.
+    var lastGathering: Int64 = 0
+    /// Claimed beside a busy queue: they leave with the next claim.
+    private var gathered: [DeliveryJob] = []
+    /// As last asked for.
+    private var lease = Interval.seconds(30)
     private let wakeDescriptor: Int32
     private var isListening = false
 
@@ -21,6 +28,8 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
             WITH due AS (
                 SELECT delivery_key FROM homeward.outbox
                 WHERE state = 'pending' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+                    -- People's messages that are no red's are let go first, by `gather`.
+                    AND (urgent OR channel NOT IN ('email', 'sms') OR released_at IS NOT NULL AND message IS NULL)
                 ORDER BY urgent DESC, next_attempt_at
                 LIMIT $1::int4
                 FOR UPDATE SKIP LOCKED
@@ -36,7 +45,11 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
                     WHEN 'resolved' THEN 'resolved' ELSE CASE WHEN e.alert IS NULL THEN a.state ELSE 'open' END END,
                 a.late, a.raised_at, coalesce(e.summary, a.summary), a.escalation_level, a.worst, a.acknowledged_at,
                 a.worst_acknowledged, a.latest_taken_at, t.revision, t.step, t.channel, t.recipient, t.attempts,
-                CASE t.channel WHEN 'webhook' THEN c.fields ->> 'webhook'
+                CASE t.channel WHEN 'webhook' THEN
+                    -- A self-test says where it waits; when it has gone nobody does.
+                    CASE WHEN starts_with(t.recipient, 'homeward-self-') THEN (
+                        SELECT sink FROM homeward.self_test WHERE code = t.recipient AND running_until > now())
+                        ELSE c.fields ->> 'webhook' END
                     -- A site's fallback is told under the site's code.
                     WHEN 'email' THEN CASE WHEN c.fields IS NULL THEN (
                         SELECT fields -> 'fallback' ->> 'email' FROM homeward.registry_entry
@@ -60,17 +73,18 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         sql: """
             WITH recorded AS (
                 UPDATE homeward.outbox SET state = 'sent', sent_at = $5::timestamptz, lease_until = NULL
-                WHERE delivery_key = $1::text AND $3::text = 'sent' AND state <> 'sent'
+                WHERE delivery_key = ANY ($1::text[]) AND $3::text = 'sent' AND state <> 'sent'
             ), repeated AS (
                 UPDATE homeward.outbox
                 SET state = CASE $3::text WHEN 'failed' THEN 'failed' ELSE state END,
                     next_attempt_at = CASE $3::text WHEN 'retry' THEN $5::timestamptz ELSE next_attempt_at END,
                     last_error = $4::text, lease_until = NULL
-                WHERE delivery_key = $1::text AND $3::text <> 'sent' AND attempts = $2::int4 AND state = 'pending'
+                WHERE delivery_key = ANY ($1::text[]) AND $3::text <> 'sent' AND attempts = $2::int4
+                    AND state = 'pending'
             )
             INSERT INTO homeward.delivery_attempt (delivery_key, attempt, outcome, error, dead)
-            SELECT $1::text, $2::int4, $3::text, $4::text, $6::int4 = 1
-            WHERE EXISTS (SELECT FROM homeward.outbox WHERE delivery_key = $1::text)
+            SELECT delivery_key, $2::int4, $3::text, $4::text, $6::int4 = 1
+            FROM homeward.outbox WHERE delivery_key = ANY ($1::text[])
             ON CONFLICT DO NOTHING
             """)
 
@@ -81,7 +95,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         sql: """
             UPDATE homeward.timer t SET due_at = now()
             FROM homeward.outbox o
-            WHERE o.delivery_key = $1::text AND t.kind = $2::text AND t.subject = o.alert::text
+            WHERE o.delivery_key = ANY ($1::text[]) AND t.kind = $2::text AND t.subject = o.alert::text
                 AND t.due_at > now() AND (t.lease_until IS NULL OR t.lease_until <= now())
                 AND NOT EXISTS (
                     SELECT FROM homeward.outbox later
@@ -101,10 +115,16 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
             """)
 
     /// Of the timers that tell the next step of a chain; their subject is the alert.
-    public static let escalationTimer = "escalation"
+    public static let escalationTimer = EscalationTimer.kind
+
+    /// For how long a busy queue leaves what waits aside. Nanoseconds.
+    private static let gatheringPause: Int64 = 5_000_000_000
+    /// The most messages that are gathered beside it at once.
+    private static let gatheredAside = 8
 
     /// Connects at the first call, not here. Throws only when the process has no descriptor left.
-    public init(_ configuration: DatabaseConfiguration) throws {
+    public init(_ configuration: DatabaseConfiguration, policy: NoisePolicy = NoisePolicy()) throws {
+        self.policy = policy
         connection = PostgresConnection(configuration.named("deliver"))
         wakeDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
         guard wakeDescriptor >= 0 else {
@@ -123,6 +143,25 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
 
     public func claim(limit: Int, lease: Interval) throws -> [DeliveryJob] {
         try connect()
+        self.lease = lease
+        let single = try claimSingle(limit - gathered.count, lease)
+        let jobs = single + gathered
+        gathered = []
+        // What is claimed leaves before anything is planned, a red above all.
+        guard jobs.isEmpty else { return jobs }
+        let gathered = try gather(limit: limit, lease: lease)
+        guard gathered.released else { return gathered.jobs }
+        do {
+            return try claimSingle(limit - gathered.jobs.count, lease) + gathered.jobs
+        } catch {
+            // Those that are claimed leave all the same.
+            guard !gathered.jobs.isEmpty else { throw error }
+            return gathered.jobs
+        }
+    }
+
+    private func claimSingle(_ limit: Int, _ lease: Interval) throws(StoreFailure) -> [DeliveryJob] {
+        guard limit > 0 else { return [] }
         var parameters = PostgresParameters()
         parameters.add(Int32(clamping: limit))
         parameters.add(lease.microseconds)
@@ -137,7 +176,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         return jobs
     }
 
-    private static func job(_ result: borrowing PostgresResult, _ row: Int) -> DeliveryJob? {
+    static func job(_ result: borrowing PostgresResult, _ row: Int) -> DeliveryJob? {
         guard let episode = EpisodeRow.episode(result, row, from: 0), let step = result.int32(row, 18),
             let channel = result.text(row, 19).flatMap({ Channel(rawValue: $0) }),
             let recipient = result.identifier(row, 20), let attempt = result.int32(row, 21),
@@ -161,14 +200,14 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         // A display tells nobody in particular.
         guard job.entry.channel != .mqtt else { return }
         var parameters = PostgresParameters()
-        parameters.add(job.entry.key)
+        parameters.addTexts(of: job.rows) { $0 }
         parameters.add(Self.escalationTimer)
         _ = try connection.run(Self.movingOn, parameters, doing: "moving on from a dead channel")
     }
 
     private func record(_ outcome: DeliveryOutcome, of job: DeliveryJob, isDead: Bool) throws {
         var parameters = PostgresParameters()
-        parameters.add(job.entry.key)
+        parameters.addTexts(of: job.rows) { $0 }
         parameters.add(Int32(clamping: job.attempt))
         switch outcome {
         case .sent(let at):
@@ -191,6 +230,15 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
     /// Listens once connected; without a connection it is only `wake()` or the time that ends the wait. A
     /// notification only wakes: what is due is what `claim` finds.
     public func waitForWork(milliseconds: Int32) {
+        if connection.isConnected, gathered.isEmpty, linux_monotonic_nanoseconds() - lastGathering > Self.gatheringPause
+        {
+            // Claims have found something else each time, which is on its way now. What fails here fails there too.
+            connection.startCall()
+            if let found = try? gather(limit: Self.gatheredAside, lease: lease) {
+                gathered += found.jobs
+                if found.released || !found.jobs.isEmpty { return }
+            }
+        }
         if connection.isConnected, !isListening {
             connection.startCall()
             do {

@@ -97,6 +97,8 @@ public final class RegistryStore {
         var calls = [RegistryWriting.entries(rows, update, version)]
         calls += RegistryWriting.ids(rows, update.registry)
         calls += RegistryWriting.pairings(rows, update.registry, version)
+        let patients = rows.filter { $0.key.entity == .patient && $0.isChanged }.map(\.key.code)
+        if !patients.isEmpty { calls.append(SuppressionWriting.pauses(of: patients, version: version)) }
         var parameters = PostgresParameters()
         parameters.add(version)
         calls.append((RegistryWriting.moveVersion, parameters))

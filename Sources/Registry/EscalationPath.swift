@@ -41,10 +41,19 @@ public struct EscalationPath: Hashable, Sendable {
 
 /// One step: to whom, and how long after the alert was raised.
 public struct EscalationStep: Hashable, Sendable {
-    public enum Recipient: Hashable, Sendable {
+    public enum Recipient: Hashable, Sendable, CustomStringConvertible {
         case keyWorker
         case teamLead
         case careManager(Identifier)
+
+        /// As an enrolment file has it.
+        public var description: String {
+            switch self {
+            case .keyWorker: "key-worker"
+            case .teamLead: "team-lead"
+            case .careManager(let code): code.description
+            }
+        }
     }
 
     public var to: Recipient

@@ -24,7 +24,7 @@ public struct ServedChannels: Hashable, Sendable {
     public func hasDisplay(_ site: Identifier) -> Bool {
         switch displays {
         case .none: false
-        case .all: true
+        case .all: !Synthetic.isSynthetic(site)
         case .of(let sites): sites.contains(site)
         }
     }

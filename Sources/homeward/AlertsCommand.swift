@@ -28,12 +28,24 @@ struct AlertsCommand: ParsableCommand {
         @Option(help: ArgumentHelp("No more than so many.", valueName: "NUMBER"))
         var limit: Int?
 
+        @Flag(help: "Goes on with what is new or changes, until it is interrupted.")
+        var follow = false
+
         @Flag(help: "One JSON object a line.")
         var json = false
 
+        func validate() throws {
+            if follow, all || limit != nil {
+                throw ValidationError("--follow: not together with --all or --limit")
+            }
+        }
+
         func run() throws {
             try Alerts(configurationPath: parent.config.path)
-                .list(all: all, recovered: recovered, site: site, patient: patient, limit: limit, json: json).check()
+                .list(
+                    all: all, recovered: recovered, site: site, patient: patient, limit: limit, follow: follow,
+                    json: json
+                ).check()
         }
     }
 

@@ -15,8 +15,8 @@ struct Homeward: AsyncParsableCommand {
         version: HomewardVersion.current,
         subcommands: [
             ServeCommand.self, CheckCommand.self, MigrateCommand.self, EnrolCommand.self, SimulateCommand.self,
-            ReplayCommand.self, AlertsCommand.self, TriageCommand.self, ReadingsCommand.self,
-            UserCommand.self,
+            ReplayCommand.self, AlertsCommand.self, TriageCommand.self, ReadingsCommand.self, ReportCommand.self,
+            RouteCommand.self, DoctorCommand.self, StatusCommand.self, UserCommand.self,
         ])
 }
 

@@ -183,8 +183,11 @@ import Testing
         for code in codes {
             var patient = Self.patient()
             patient.code = code
+            patient.keyWorker = Identifier("cm-01")
             registry.patients[code] = patient
         }
+        let keyWorker = CareManager(code: Identifier("cm-01")!, site: Self.north, webhook: "http://127.0.0.1:9/hook")
+        registry.careManagers[keyWorker.code] = keyWorker
         registry.patients[codes[5]]?.pauses = [Pause(from: Self.today, until: Self.today, reason: nil)]
         registry.patients[codes[4]]?.site = Identifier("south")!
         registry.devices[Self.device] = Device(
@@ -209,6 +212,14 @@ import Testing
         #expect(list().first?.oldestAlertAt == Self.now - .hours(2))
         #expect(list()[2].reasons.map(\.code) == ["alert", "untrusted-clock"])
         #expect(list(site: Identifier("south")).map(\.patient.description) == ["P5"])
+        // Nobody is to be told in three days; then nobody at all.
+        registry.sites[Self.north] = Site(code: Self.north, name: "North")
+        let later = CalendarDate(year: Self.today.year, month: Self.today.month, day: Self.today.day + 3)!
+        registry.careManagers[keyWorker.code]?.away = [Absence(from: later, until: later, deputy: nil)]
+        #expect(list().first { $0.patient == codes[0] }?.reasons == [.coverageHole(from: "Thu \(later) 00:00")])
+        registry.careManagers[keyWorker.code]?.webhook = nil
+        #expect(list().first { $0.patient == codes[0] }?.reasons == [.uncovered])
+        registry.careManagers[keyWorker.code] = keyWorker
         open(.instance, .technical, Self.alert(.amber, TriageSnapshot.serverClockRule))
         #expect(!list().contains { $0.state == .green })
     }

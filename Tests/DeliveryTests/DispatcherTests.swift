@@ -36,9 +36,9 @@ func withDispatcher(
 private let shortDeadline = WebhookChannel(
     publicURL: "http://127.0.0.1:8480", deadline: Interval(microseconds: 300_000))
 
-/// Waits until `condition` holds; fails after 20 s.
+/// Waits until `condition` holds; fails after five minutes, of which tests that block may have held the threads for some.
 func eventually(_ condition: () -> Bool) async {
-    let end = ContinuousClock.now + .seconds(20)
+    let end = ContinuousClock.now + .seconds(300)
     while !condition() {
         guard ContinuousClock.now < end else {
             Issue.record("it never came true")
@@ -70,7 +70,7 @@ extension DeliveryOutcome {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct DispatcherTests {
+@Suite(.timeLimit(.minutes(20))) struct DispatcherTests {
     @Test(arguments: ["200 OK", "204 No Content", "201 Created"])
     func aSecondHundredIsDelivered(status: String) async throws {
         let server = try LoopbackServer { _ in .status(status) }

@@ -11,7 +11,7 @@ import Testing
 @testable import Delivery
 
 /// Against a real SMTP server, which misbehaves when told to.
-@Suite(.timeLimit(.minutes(1))) struct MailDeliveryTests {
+@Suite(.timeLimit(.minutes(20))) struct MailDeliveryTests {
     private static func channels(
         _ port: UInt16, _ security: EmailChannel.Server.Security = .none, login: (String, String)? = nil,
         caFile: String? = nil, deadline: Interval = .seconds(10)
@@ -52,6 +52,33 @@ import Testing
         #expect(message.replacing("=\r\n", with: "").contains(link))
         // What was measured stays behind the login.
         #expect(!message.contains("90 %") && !message.contains("below"))
+    }
+
+    @Test func `a digest is headed by the open reds and says no more of each alert than its own e-mail`() async throws {
+        let server = try PrivateMailServer()
+        let queue = try MemoryQueue([
+            makeGathering(
+                .digest, patients: ["P0001", "P0002", "P0002"], to: "cm-01@example.org", openReds: 2, channel: .email),
+            makeGathering(.patient, patients: ["P0003", "P0003"], to: "cm-01@example.org", channel: .email),
+        ])
+        try await withDispatcher(queue, channels: Self.channels(server.port)) { _, _ in
+            for _ in 0..<2 { #expect(await queue.next().map(\.outcome.isSent) == [true]) }
+        }
+        let messages = server.messages.map { $0.replacing("=\r\n", with: "") }
+        let digest = try #require(messages.first { $0.contains("<digest-") })
+        #expect(
+            PrivateMailServer.header("Subject", of: digest) == "Open reds: 2. 3 other alerts at north")
+        #expect(
+            PrivateMailServer.header("Message-ID", of: digest) == "<digest-0011223344556677@example.org>")
+        #expect(PrivateMailServer.header("Importance", of: digest) == nil)
+        let link = "https://h.example.org/alerts/00000000-0000-0007-0000-000000000002"
+        #expect(digest.contains("- amber: Pulse high, P0002, raised at 2026-11-23T08:15:32Z, open: \(link)"))
+        #expect(digest.contains("- amber: SpO2 low, P0001, raised at 2026-11-23T08:15:32Z, resolved: "))
+        #expect(!digest.contains("90 %") && !digest.contains("{"))
+        let patient = try #require(messages.first { $0.contains("<patient-") })
+        #expect(PrivateMailServer.header("Subject", of: patient) == "AMBER: 2 alerts, P0003")
+        #expect(patient.contains("2 alerts of P0003 at north since 2026-11-23T08:15:32Z:"))
+        #expect(!patient.contains("90 %") && !patient.contains("{"))
     }
 
     @Test func `STARTTLS and a login with a private authority`() async throws {

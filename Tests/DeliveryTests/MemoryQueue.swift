@@ -126,3 +126,25 @@ func makeJob(
         entry: OutboxEntry(alert: episode.id, revision: 0, step: 0, channel: channel, recipient: recipient),
         attempt: attempt, address: address, episode: episode)
 }
+
+/// A message of several ambers: `patients` says whose each is.
+func makeGathering(
+    _ kind: Gathering.Kind, patients: [String], to address: String?, openReds: Int = 0, channel: Channel
+) throws -> DeliveryJob {
+    struct BadCode: Error {}
+    var alerts: [Gathering.Alert] = []
+    var first: DeliveryJob?
+    for (number, patient) in patients.enumerated() {
+        guard let code = Identifier(patient) else { throw BadCode() }
+        var job = try makeJob(
+            UInt64(number) + 1, to: address, severity: .amber, subject: .patient(code), channel: channel)
+        job.episode.rule = ["spo2-low", "pulse-high", "temperature-high", "systolic-low"][number % 4]
+        alerts.append(
+            Gathering.Alert(key: job.entry.key, episode: job.episode, state: number == 0 ? .resolved : .open))
+        first = first ?? job
+    }
+    guard var job = first else { throw BadCode() }
+    job.entry.key = "\(kind.rawValue)-0011223344556677"
+    job.gathering = Gathering(kind: kind, alerts: alerts, openReds: openReds)
+    return job
+}

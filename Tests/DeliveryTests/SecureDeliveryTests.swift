@@ -95,7 +95,7 @@ final class SecureServer {
 
 extension SecureServer: @unchecked Sendable {}
 
-@Suite(.timeLimit(.minutes(1))) struct SecureDeliveryTests {
+@Suite(.timeLimit(.minutes(20))) struct SecureDeliveryTests {
     @Test func aPrivateAuthorityIsTrusted() async throws {
         let authorities = try Authorities()
         let server = try SecureServer(authorities)

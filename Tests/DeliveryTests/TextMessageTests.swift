@@ -8,7 +8,7 @@ import Testing
 
 @testable import Delivery
 
-@Suite(.timeLimit(.minutes(1))) struct TextMessageTests {
+@Suite(.timeLimit(.minutes(20))) struct TextMessageTests {
     private static func channels(
         _ url: String, body: String = #"{"to":"{to}","text":"{text}"}"#, authorization: String? = nil,
         caFile: String? = nil
@@ -42,6 +42,30 @@ import Testing
         #expect(request.headers["homeward-delivery"]?.hasSuffix("-sms-cm-01") == true)
         let body = try JSONDecoder().decode([String: String].self, from: Data(request.body))
         #expect(body == ["to": "+447700900123", "text": Self.words])
+    }
+
+    @Test func `several alerts are one text message`() async throws {
+        let gateway = try LoopbackServer { _ in .status("202 Accepted") }
+        defer { gateway.stop() }
+        let queue = try MemoryQueue([
+            makeGathering(
+                .patient, patients: Array(repeating: "P0003", count: 5), to: "+44 7700 900123", channel: .sms)
+        ])
+        try await withDispatcher(queue, channels: Self.channels("\(gateway.url)/send")) { _, _ in
+            #expect(await queue.next().map(\.outcome.isSent) == [true])
+            queue.add(
+                try makeGathering(
+                    .digest, patients: ["P0001", "P0002"], to: "+44 7700 900123", openReds: 1, channel: .sms))
+            #expect(await queue.next().map(\.outcome.isSent) == [true])
+        }
+        let texts = try gateway.requests.map {
+            try JSONDecoder().decode([String: String].self, from: Data($0.body))["text"]
+        }
+        #expect(
+            texts == [
+                "AMBER: 5 alerts, P0003: SpO2 low, Pulse high, Temperature high and 1 more. https://h.example.org/",
+                "Open reds: 1. 2 other alerts at north. https://h.example.org/",
+            ])
     }
 
     @Test func `a gateway of forms, over TLS with a private authority`() async throws {
@@ -137,6 +161,13 @@ import Testing
         let words = try AlertWords(episode: makeJob(to: nil).episode, link: "u")
         for place in MessageTemplates.places where place != "late" { #expect(!words.value(of: place).isEmpty) }
         #expect(words.value(of: "raised_at") == "2026-11-23T08:15:32Z")
+    }
+
+    /// In whatever a site's own templates say.
+    @Test func `the site's fallback reads that nobody has answered`() throws {
+        let words = try AlertWords(episode: makeJob(to: nil).episode, link: "u", isUnanswered: true)
+        #expect(words.value(of: "severity_in_capitals") == "UNANSWERED RED")
+        #expect(words.value(of: "severity") == "red and unanswered")
     }
 }
 

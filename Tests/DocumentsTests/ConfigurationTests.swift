@@ -286,6 +286,29 @@ import Testing
             ])
     }
 
+    /// A notice is logged at each start, and `check` prints it.
+    @Test func plainTextToElsewhereIsANotice() throws {
+        let yaml = """
+            broker: { host: broker.example.org, insecure: true }
+            database: { url: postgresql://h@db.example.org/h }
+            sites: ["*"]
+            """
+        #expect(
+            try load(yaml).notices.map(\.description) == [
+                "/nowhere/h.yaml:1: notice: broker.host: readings and passwords go in plain text to "
+                    + "broker.example.org: broker.insecure is true",
+                "/nowhere/h.yaml:2: notice: database.url: may go in plain text to another machine: "
+                    + "broker.insecure is true",
+            ])
+        let unverified = Self.minimal.replacing("@127.0.0.1/h", with: "@db.example.org/h?sslmode=require")
+        #expect(
+            try load(unverified).notices.map(\.description) == [
+                "/nowhere/h.yaml:2: notice: database.url: does not look who answers: sslmode=verify-full does"
+            ])
+        let verified = Self.minimal.replacing("@127.0.0.1/h", with: "@db.example.org/h?sslmode=verify-full")
+        #expect(try load(verified).notices.isEmpty)
+    }
+
     /// Every key of the contract can be overridden, and every override is a key.
     @Test func everyOverrideIsAKnownKey() throws {
         let values: [ConfigurationEnvironment.Sort: String] = [.text: "x", .word: "1", .list: "x"]

@@ -50,4 +50,14 @@ import Testing
     func plainTextToElsewhere(url: String, environment: [String: String], isPlain: Bool) {
         #expect(DatabaseAddress(url)?.isPlainTextToElsewhere(environment) == isPlain)
     }
+
+    @Test(
+        arguments: [
+            ("postgresql://db/h?sslmode=verify-full", [:], false), ("postgresql://db/h?sslmode=verify-ca", [:], true),
+            ("postgresql://db/h?sslmode=require", [:], true), ("postgresql://127.0.0.1/h", [:], false),
+            ("postgresql://db/h", ["PGSSLMODE": "verify-full"], false),
+        ] as [(String, [String: String], Bool)])
+    func unverified(url: String, environment: [String: String], isUnverified: Bool) {
+        #expect(DatabaseAddress(url)?.isUnverified(environment) == isUnverified)
+    }
 }

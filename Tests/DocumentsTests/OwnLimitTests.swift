@@ -59,6 +59,63 @@ import Testing
         #expect(outcome.problems.map(\.description) == expected)
     }
 
+    /// Against the built-in packs, whose reds stand where an own limit names none.
+    @Test(arguments: [
+        ("{ kind: spo2, amber_below: 88, by: cm-01, reason: r }", "", "spo2", "the red at 92 that stays"),
+        ("{ kind: spo2, amber_at_or_below: 92, by: cm-01, reason: r }", "", "spo2", "the red at 92 that stays"),
+        ("{ kind: spo2, amber_below: 96, by: cm-01, reason: r }", "", "", ""),
+        ("{ kind: spo2, red_below: 85, amber_below: 88, by: cm-01, reason: r }", "", "", ""),
+        ("{ kind: pulse, amber_above: 140, by: cm-01, reason: r }", "", "pulse", "the red at 131 that stays"),
+        ("{ kind: pulse, amber_above: 120, by: cm-01, reason: r }", "", "", ""),
+        // heart-failure's lower red replaces adult's.
+        ("{ kind: systolic, amber_below: 85, by: cm-01, reason: r }", "heart-failure", "", ""),
+        ("{ kind: systolic, amber_below: 85, by: cm-01, reason: r }", "", "systolic", "the red at 90 that stays"),
+        ("{ kind: glucose, amber_below: 2.5, by: cm-01, reason: r }", "diabetes", "glucose", "the red at 3 that stays"),
+    ])
+    func anOwnAmberBeyondTheRedInForceIsRefused(
+        limit: String, condition: String, kind: String, words: String
+    ) throws {
+        let yaml =
+            "patients:\n  - code: Q\n    site: north\n    conditions: [ \(condition) ]\n    limits:\n      - \(limit)\n"
+        let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")
+        let outcome = RegistryBuilder(packs: BuiltInPacks.library()).build(storedEntries + entries)
+        let found = outcome.problems.filter { $0.file == "r.yaml" }
+        #expect(found.count == (kind.isEmpty ? 0 : 1), "\(found)")
+        guard !kind.isEmpty, let problem = found.first else { return }
+        #expect(problem.line == 5 || problem.line == 6)
+        #expect(problem.message.contains("the limits of \(kind) are inverted"))
+        #expect(problem.message.contains(words), "\(problem.message)")
+    }
+
+    @Test(arguments: [
+        ("by: cm-01, reason: r", ""), ("by: cm-01", "reason missing"), ("", "by and reason missing"),
+    ])
+    func anOwnLimitWithoutItsAuthorIsNoticed(author: String, words: String) throws {
+        let limit = ["kind: spo2", "red_below: 85", author].filter { !$0.isEmpty }.joined(separator: ", ")
+        let yaml = "patients:\n  - code: Q\n    site: north\n    limits:\n      - { \(limit) }\n"
+        let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")
+        let outcome = RegistryBuilder(packs: testPacks).build(storedEntries + entries)
+        #expect(outcome.problems == [])
+        let notices = outcome.notices.filter { $0.file == "r.yaml" && $0.message.contains("who decided it") }
+        #expect(notices.count == (words.isEmpty ? 0 : 1))
+        #expect(notices.allSatisfy { $0.line == 5 && $0.message.hasSuffix(words) })
+    }
+
+    /// 23 Nov 2026.
+    @Test(arguments: [
+        ("2010-11-24", true), ("2010-11-23", false), ("2020-01-01", true), ("1950-01-01", false),
+    ])
+    func aChildIsRefused(born: String, isRefused: Bool) throws {
+        let yaml = "patients:\n  - code: Q\n    site: north\n    born: \(born)\n"
+        let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")
+        let today = Instant(microseconds: 1_795_438_800_000_000)
+        let outcome = RegistryBuilder(packs: testPacks, today: today).build(storedEntries + entries)
+        #expect(outcome.problems.map(\.line) == (isRefused ? [4] : []))
+        // The date is a person's own.
+        #expect(!outcome.problems.contains { $0.message.contains(born) })
+        #expect(RegistryBuilder(packs: testPacks).build(storedEntries + entries).problems == [])
+    }
+
     @Test func anOwnLimitIsCheckedAgainstThePacksOtherSide() throws {
         let yaml = "patients:\n  - code: Q\n    site: north\n    limits:\n      - { kind: spo2, amber_above: 80 }\n"
         let entries = try RegistryFile.parse(Array(yaml.utf8), file: "r.yaml")

@@ -41,7 +41,7 @@ import Testing
         init() throws {
             cluster = try PrivatePostgres.shared()
             name = try cluster.createDatabase()
-            configuration = DatabaseConfiguration(url: cluster.url(database: name), deadline: .seconds(5))
+            configuration = DatabaseConfiguration(url: cluster.url(database: name), deadline: .seconds(30))
             _ = try Migrator.migrate(configuration)
             let registryStore = RegistryStore(configuration)
             let files = try RegistryFile.parse(Array(WhatIfTests.yaml.utf8), file: "ward.yaml")

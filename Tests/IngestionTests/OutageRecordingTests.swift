@@ -135,11 +135,32 @@ import Testing
         let told = Told([left])
         let report = try bench.processor.recordLeftovers(of: told, to: bench.store)
         #expect(report.recordedAlerts == [AlertAlias(alias: left.id, alert: left.id)])
-        #expect(report.notifying.map(\.episode) == (isKnown ? [] : [left]))
-        #expect(bench.store.openEpisodes == [left])
+        #expect(report.notifying.map(\.episode.id) == (isKnown ? [] : [left.id]))
+        #expect(bench.store.openEpisodes.map(\.id) == [left.id])
         #expect(bench.store.rows.madeDeliveries.map(\.entry.alert) == [left.id])
         #expect(try bench.processor.recordLeftovers(of: told, to: bench.store).recordedAlerts.isEmpty)
         #expect(bench.store.rows.madeDeliveries.count == 1)
+    }
+
+    /// Everybody was told then; a storm of what was due in the meantime would tell nobody anything.
+    @Test(arguments: [true, false])
+    func `a red of an outage goes on a quarter of an hour after it is recorded`(isDrained: Bool) throws {
+        var bench = Bench()
+        let red = try alert()
+        let told = Told([red])
+        let recorded = Bench.now + .hours(3)
+        if isDrained {
+            var batch = [bench.candidate(Self.red)]
+            _ = try bench.processor.commit(&batch, to: bench.store, recording: told, at: recorded)
+        } else {
+            _ = try bench.processor.recordLeftovers(of: told, to: bench.store, at: recorded)
+        }
+        let timers = try bench.store.everyTimer(EscalationTimer.kind)
+        #expect(timers.map(\.subject) == [red.id.description])
+        #expect(timers.map(\.due) == [recorded + .minutes(15)])
+        #expect(bench.store.rows.outbox.isEmpty)
+        while try bench.processor.fireTimers(of: bench.store, by: recorded + .minutes(15)) != nil {}
+        #expect(bench.store.rows.outbox.map(\.recipient.description) == ["cm-01"])
     }
 
     @Test func `a leftover whose rule has another open alert joins it`() throws {

@@ -153,6 +153,32 @@ import Testing
         #expect(bench.open == ["news2": .red])
     }
 
+    /// A report that comes late may reach further back than anybody has looked since the reconnect.
+    @Test(arguments: [false, true]) func aLateReportFindsWhatWasSaidBeforeAReconnect(isSaidAgain: Bool) throws {
+        var bench = bench()
+        try bench.commit(message("a", first + [code("A")]))
+        bench.processor.forgetStoreState()
+        let later = Bench.now + .hours(2)
+        try bench.commit(
+            message("b", [Bench.reading("pulse", 80, "/min")] + (isSaidAgain ? [code("A")] : []), at: later))
+        try bench.commit(message("c", second, at: Bench.now + .minutes(10), receivedAt: later + .minutes(1)))
+        #expect(bench.open == ["news2": .red])
+    }
+
+    @Test func whatIsKnownOfConsciousnessReachesAsFarAsSomebodyLooked() {
+        let now = Bench.now
+        var word = ConsciousnessWord()
+        #expect(!word.isSilent(since: now))
+        word.add(ConsciousnessWord(newest: now - .hours(3)))
+        #expect(!word.isSilent(since: now), "nobody has looked")
+        word.add(ConsciousnessWord(searchedSince: now - .hours(1)))
+        #expect(word.isSilent(since: now - .hours(1)))
+        #expect(!word.isSilent(since: now - .hours(1) - .seconds(1)))
+        word.add(ConsciousnessWord(newest: now - .minutes(30), searchedSince: now - .hours(9)))
+        #expect(!word.isSilent(since: now - .minutes(30)))
+        #expect(word.isSilent(since: now - .minutes(29)))
+    }
+
     @Test func anImmediateAnswerOfARefusedReport() throws {
         var bench = bench()
         let late = message("a", answers: yes("chest-pain"), at: Bench.now + .hours(1), receivedAt: Bench.now)

@@ -24,6 +24,11 @@ import Testing
                 + #"{"kind":"diastolic","value":\#(diastolic),"unit":"mm[Hg]"}"#)
     }
 
+    private func moveTimer(to time: String, _ stack: Stack) throws {
+        _ = try stack.query(
+            "UPDATE homeward.timer SET due_at = \(time) WHERE kind = 'confirmation' RETURNING kind")
+    }
+
     private func alerts(_ stack: Stack) throws -> [[String]] {
         try stack.query("SELECT patient, rule, severity, state FROM homeward.v_alert ORDER BY patient, rule")
     }
@@ -40,7 +45,7 @@ import Testing
         // A daemon that dies before it has recorded a message sends it again.
         #expect(try eventually { try stack.query("SELECT state FROM homeward.v_delivery") == [["sent"]] })
         stack.killDaemon()
-        _ = try stack.query("UPDATE homeward.timer SET due_at = now() - interval '1 minute' RETURNING kind")
+        try moveTimer(to: "now() - interval '1 minute'", stack)
         try stack.startReadyDaemon()
         #expect(try eventually { try alerts(stack) == [["P0001", "systolic-high", "red", "open"]] })
         #expect(eventually { hook.bodies.count == 2 })
@@ -70,7 +75,7 @@ import Testing
         // A daemon that dies before it has recorded a message sends it again.
         #expect(try eventually { try stack.query("SELECT state FROM homeward.v_delivery") == [["sent"]] })
         stack.killDaemon()
-        _ = try stack.query("UPDATE homeward.timer SET due_at = now() + interval '8 seconds' RETURNING kind")
+        try moveTimer(to: "now() + interval '8 seconds'", stack)
         try stack.startReadyDaemon()
         // Between two batches it has looked at what waits.
         for id in ["b", "c"] {

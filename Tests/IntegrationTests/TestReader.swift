@@ -60,7 +60,7 @@ struct TestReader: ~Copyable {
     }
 
     /// The first receipt of a report, waited for; throws when none comes.
-    mutating func receipted(_ id: String, within limit: Duration = .seconds(20)) throws -> String {
+    mutating func receipted(_ id: String, within limit: Duration = .seconds(90)) throws -> String {
         guard let receipt = receipt(of: id, within: limit) else {
             throw Stack.Failure(description: "no receipt of \(id)")
         }
@@ -68,14 +68,14 @@ struct TestReader: ~Copyable {
     }
 
     /// The first receipt of a report, waited for.
-    mutating func receipt(of id: String, within limit: Duration = .seconds(20)) -> String? {
+    mutating func receipt(of id: String, within limit: Duration = .seconds(90)) -> String? {
         _ = turn(within: limit, until: { false }, { _ in }, orReceipt: id)
         return receipts[id]?.first
     }
 
     /// Serves until `done`, told of each event. False when the time is up.
     private mutating func turn(
-        within limit: Duration = .seconds(20), until done: () -> Bool,
+        within limit: Duration = .seconds(90), until done: () -> Bool,
         _ body: (ReaderConnection.Event) -> Void, orReceipt id: String? = nil
     ) -> Bool {
         let deadline = ContinuousClock.now + limit

@@ -107,7 +107,7 @@ extension PostgresStoreSuite {
         @Test func missingThingsAndRightsAreMisconfigured() throws {
             let database = try TestDatabase()
             func failure(_ url: String, password: String? = nil) -> StoreFailure? {
-                let configuration = DatabaseConfiguration(url: url, password: password, deadline: .seconds(5))
+                let configuration = DatabaseConfiguration(url: url, password: password, deadline: .seconds(30))
                 return #expect(throws: StoreFailure.self) { _ = try database.store(configuration).begin() }
             }
             let cluster = database.cluster
@@ -133,7 +133,7 @@ extension PostgresStoreSuite {
             try database.query(
                 "GRANT ALL ON SCHEMA homeward TO public; GRANT ALL ON ALL TABLES IN SCHEMA homeward TO public")
             let url = database.cluster.url(database: database.name, user: PrivatePostgres.roleWithPassword)
-            let configuration = DatabaseConfiguration(url: url, password: "right", deadline: .seconds(5))
+            let configuration = DatabaseConfiguration(url: url, password: "right", deadline: .seconds(30))
             try database.store(configuration).store([report(key())])
         }
 
@@ -149,7 +149,7 @@ extension PostgresStoreSuite {
         @Test(arguments: [0, 1, 2, 3])
         func aStoppedServerIsTransientWithinTheDeadline(step: Int) throws {
             let cluster = try PrivatePostgres.shared()
-            let database = try TestDatabase(deadline: .seconds(1))
+            let database = try TestDatabase(deadline: .seconds(2))
             let store = database.store()
             _ = try store.begin()
             store.rollback()
@@ -174,7 +174,7 @@ extension PostgresStoreSuite {
                 #expect(throws: StoreFailure.self) { _ = try store.begin() }
             }
             // As the commit stage does: again until it works; the keys tell what was stored already.
-            let retry = database.store(DatabaseConfiguration(url: database.configuration.url, deadline: .seconds(5)))
+            let retry = database.store(DatabaseConfiguration(url: database.configuration.url, deadline: .seconds(30)))
             #expect(try eventually { try storedUnlessTransient(batch, retry) })
             #expect(
                 try database.query(

@@ -23,7 +23,7 @@ extension PostgresStoreSuite {
             let configuration = DatabaseConfiguration(
                 url: url.replacing("SILENT", with: "\(silent.port)")
                     .replacing("PORT", with: "\(database.cluster.port)").replacing("NAME", with: database.name),
-                deadline: .seconds(3))
+                deadline: .seconds(8))
             let store = database.store(configuration)
             try store.store([report(key())])
             // The next connect begins with the one that answered.

@@ -172,7 +172,7 @@ extension PostgresStoreSuite {
                 .appending(path: "../../deploy/roles.sql").standardized.path
             try database.cluster.runFile(script, database: database.name)
             let ingest = DatabaseConfiguration(
-                url: database.cluster.url(database: database.name, user: "homeward_ingest"), deadline: .seconds(5))
+                url: database.cluster.url(database: database.name, user: "homeward_ingest"), deadline: .seconds(30))
             let store = database.store(ingest)
             let alert = episode()
             var outage = batch(alert, [made(entry(alert), .pending)])

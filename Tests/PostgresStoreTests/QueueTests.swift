@@ -42,6 +42,7 @@ extension PostgresStoreSuite {
             let amber = try raise(1, .amber, channel: .email, in: database)
             let red = try raise(2, .red, in: database)
             let lost = try raise(3, .amber, to: "cm-99", in: database)
+            try database.query("UPDATE homeward.outbox SET released_at = now() WHERE channel = 'email'")
             let jobs = try queue.claim(limit: 10, lease: .seconds(60))
             #expect(jobs.map(\.episode) == [red, amber, lost])
             #expect(jobs.map(\.address) == ["http://new", "a@example.org", nil])

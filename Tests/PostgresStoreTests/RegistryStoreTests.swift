@@ -46,6 +46,26 @@ extension PostgresStoreSuite {
                 actor: "root")
         }
 
+        @Test func eachPauseIsARowOfTheLedgerOnce() throws {
+            func ward(_ pauses: String) -> String {
+                Self.ward.replacing(
+                    "code: P0002, site: north",
+                    with: "code: P0002, site: north, timezone: Asia/Tokyo, pauses: [\(pauses)]")
+            }
+            let first = "{ from: 2026-12-20, until: 2027-01-03, reason: holiday }"
+            _ = try registryStore.apply(update(ward(first)))
+            // The entry changes, that pause does not.
+            _ = try registryStore.apply(update(ward(first + ", { from: 2027-03-01, until: 2027-03-01, reason: ward }")))
+            #expect(
+                try database.query(
+                    """
+                    SELECT kind, patient, reason, actor, until AT TIME ZONE 'UTC' FROM homeward.suppression ORDER BY id
+                    """) == [
+                        ["pause", "P0002", "from 2026-12-20: holiday", "root", "2027-01-03 15:00:00"],
+                        ["pause", "P0002", "from 2027-03-01: ward", "root", "2027-03-01 15:00:00"],
+                    ])
+        }
+
         @Test func whatIsEnrolledIsReadBackByTheCommitThread() throws {
             let change = try update(Self.ward)
             #expect(try registryStore.apply(change) == 1)

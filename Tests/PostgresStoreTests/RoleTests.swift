@@ -13,7 +13,8 @@ extension PostgresStoreSuite {
             .appending(path: "../../deploy/roles.sql").standardized.path
 
         private func configuration(_ database: TestDatabase, _ role: String) -> DatabaseConfiguration {
-            DatabaseConfiguration(url: database.cluster.url(database: database.name, user: role), deadline: .seconds(5))
+            DatabaseConfiguration(
+                url: database.cluster.url(database: database.name, user: role), deadline: .seconds(30))
         }
 
         /// Whichever comes first, migration or roles.
@@ -51,6 +52,8 @@ extension PostgresStoreSuite {
             #expect(try PostgresDeliveryQueue(ingest).claim(limit: 1, lease: .seconds(9)).count == 1)
             try PostgresTimerQueue(ingest).schedule([Timer(kind: "k", subject: "s", due: longAgo)])
             try DatabaseUpkeep(ingest).maintain()
+            #expect(try DatabaseUpkeep(ingest).noteAlive("homeward", at: morning) == nil)
+            #expect(try DatabaseUpkeep(ingest).noteAlive("homeward", at: morning) == morning)
             #expect(try AlertReader(ingest).alerts().count == 1)
             try expectRefused(
                 [
@@ -69,6 +72,30 @@ extension PostgresStoreSuite {
                     "CREATE TABLE homeward.own ()", "DROP SCHEMA homeward CASCADE",
                     "INSERT INTO homeward.schema_migration VALUES (99, '', '')",
                 ], as: "homeward_ingest", in: database)
+        }
+
+        @Test func theWebRoleActsOnAlertsAndRaisesNone() throws {
+            let database = try TestDatabase()
+            try database.cluster.runFile(Self.script, database: database.name)
+            var batch = CommitBatch()
+            batch.episodes = [EpisodeChange(episode: episode(), isNew: true, events: [event(episode())])]
+            _ = try database.store().store([], batch)
+            let desk = AlertDesk(configuration(database, "homeward_web"))
+            let actor = AlertActor(account: "web", careManager: code("cm-01"))
+            for (action, note) in [
+                (.acknowledge, nil), (.shelve(until: morning + .hours(2)), "a visit at ten"), (.unshelve, nil),
+                (.resolve, "rang her"),
+            ] as [(AlertAction, String?)] {
+                let result = try desk.act(
+                    action, on: episode().id, by: actor, note: note, seen: nil, at: morning + .hours(1))
+                #expect(throws: Never.self) { try result?.get() }
+            }
+            #expect(try database.value("SELECT state || ' ' || resolved_by FROM homeward.v_alert") == "resolved cm-01")
+            try expectRefused(
+                [
+                    "INSERT INTO homeward.alert SELECT * FROM homeward.alert", "DELETE FROM homeward.alert",
+                    "UPDATE homeward.instance_alive SET alive_at = now()",
+                ], as: "homeward_web", in: database)
         }
 
         @Test func readersReadTheViewsAlone() throws {

@@ -43,7 +43,7 @@ extension PostgresStoreSuite {
             let url =
                 "host=127.0.0.1,127.0.0.1 port=\(silent.port),\(database.cluster.port) user=postgres "
                 + "dbname=\(database.name)"
-            let store = database.store(DatabaseConfiguration(url: url, deadline: .seconds(4)))
+            let store = database.store(DatabaseConfiguration(url: url, deadline: .seconds(10)))
             try store.store([report(key())])
             // Closed, and connected again: it does not begin with the silent one.
             store.close()
@@ -83,7 +83,7 @@ extension PostgresStoreSuite {
             // A server that knows the database's name, but takes no writes.
             try standby.query("CREATE DATABASE \(database.name)")
             try standby.query("ALTER DATABASE \(database.name) SET default_transaction_read_only = on")
-            let store = database.store(DatabaseConfiguration(url: url, deadline: .seconds(5)))
+            let store = database.store(DatabaseConfiguration(url: url, deadline: .seconds(30)))
             try store.store([report(key())])
             #expect(try database.value("SELECT count(*) FROM homeward.v_report") == "1")
         }

@@ -14,7 +14,7 @@ struct TestDatabase {
     let configuration: DatabaseConfiguration
 
     init(
-        cluster: PrivatePostgres? = nil, migrated: Bool = true, devices: Int = 20, deadline: Interval = .seconds(5)
+        cluster: PrivatePostgres? = nil, migrated: Bool = true, devices: Int = 20, deadline: Interval = .seconds(30)
     ) throws {
         let cluster = try cluster ?? PrivatePostgres.shared()
         self.cluster = cluster

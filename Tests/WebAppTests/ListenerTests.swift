@@ -98,7 +98,7 @@ private func withServer(_ server: WebServer, _ body: @escaping @Sendable (Int) a
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ListenerTests {
+@Suite(.timeLimit(.minutes(20))) struct ListenerTests {
     @Test func answersOnItsPort() async throws {
         try await withServer(makeServer()) { port in
             let connection = try await blocking { try connectTo(port) }

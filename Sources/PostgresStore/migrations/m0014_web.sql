@@ -88,6 +88,7 @@ ALTER TABLE homeward.alert_event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.alert_alias ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.delivery_attempt ENABLE ROW LEVEL SECURITY;
+ALTER TABLE homeward.suppression ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.read_audit ENABLE ROW LEVEL SECURITY;
 
 -- A policy needs its role, and deploy/roles.sql may be run after this: so they are made where rights are granted.
@@ -124,6 +125,9 @@ BEGIN
                 'EXISTS (SELECT FROM homeward.alert a WHERE a.id = alert_alias.alert_id)', NULL),
             ('outbox', 'FOR SELECT', 'homeward_web',
                 'EXISTS (SELECT FROM homeward.alert a WHERE a.id = outbox.alert)', NULL),
+            ('suppression', 'FOR SELECT', 'homeward_web',
+                'EXISTS (SELECT FROM homeward.alert a WHERE a.id = suppression.alert) '
+                'OR patient IN (SELECT code FROM homeward.patient)', NULL),
             ('read_audit', 'FOR SELECT', 'homeward_web', format(
                 'site = %s AND (SELECT role FROM homeward.web_viewer()) IN (''team-lead'', ''administrator'')', site),
                 NULL),
@@ -140,7 +144,8 @@ BEGIN
             ('quarantine', 'FOR SELECT', 'homeward_read', 'true', NULL),
             ('alert', 'FOR SELECT', 'homeward_read', 'true', NULL),
             ('outbox', 'FOR SELECT', 'homeward_read', 'true', NULL),
-            ('delivery_attempt', 'FOR SELECT', 'homeward_read', 'true', NULL)
+            ('delivery_attempt', 'FOR SELECT', 'homeward_read', 'true', NULL),
+            ('suppression', 'FOR SELECT', 'homeward_read', 'true', NULL)
         ) AS list (relation, command, role, using_clause, check_clause)
         WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = list.role)
             AND NOT EXISTS (
@@ -177,7 +182,7 @@ BEGIN
             homeward.registry_entry, homeward.registry_current, homeward.registry_version, homeward.kind,
             homeward.unit, homeward.report, homeward.reading, homeward.answer, homeward.reading_correction,
             homeward.quarantine, homeward.device_status, homeward.alert, homeward.alert_event, homeward.alert_alias,
-            homeward.outbox, homeward.read_audit, homeward.v_reading, homeward.v_report, homeward.v_answer,
+            homeward.outbox, homeward.suppression, homeward.read_audit, homeward.v_reading, homeward.v_report, homeward.v_answer,
             homeward.v_quarantine, homeward.v_alert, homeward.v_delivery TO homeward_web;
         -- What `SELECT … FOR UPDATE` asks for; the policy lets nothing be written.
         GRANT UPDATE (revision) ON homeward.alert TO homeward_web;
