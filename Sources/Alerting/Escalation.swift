@@ -9,6 +9,8 @@ import Registry
 /// - After the last step everybody of the chain is told again every 15 minutes, and each time the site's fallback that
 ///   nobody answers, for as long as the alert is open. A technical amber goes through its chain once: nobody is woken
 ///   again for a battery. What is for information is told at once and no further: it wants no answer.
+/// - A clinical amber that nobody of the chain gets but by e-mail or text message, which wait for the site to open, waits
+///   with them: its steps count from the opening, and are taken in hours.
 /// - A step may be told before its time (a dead channel): those after it keep theirs. However late it is (a daemon that
 ///   was down), whoever should have been told by then is told at once, each once.
 public struct Escalation: Sendable {
@@ -107,8 +109,9 @@ public struct Escalation: Sendable {
             }
             progress.told = told.min() ?? .seconds(0)
         }
-        return following(
-            progress, episode, event.at == instant ? chains : self.chains(of: episode, at: instant), at: instant)
+        let now = event.at == instant ? chains : self.chains(of: episode, at: instant)
+        progress.began = awake(instant, episode, now)
+        return following(progress, episode, now, at: instant)
     }
 
     /// The next step of an alert that is still open, whether its time has come or it is called for before that.
@@ -180,7 +183,20 @@ public struct Escalation: Sendable {
         } else {
             return nil
         }
+        progress.next = awake(progress.due, episode, chains) - progress.began
         return progress
+    }
+
+    /// When a step is taken that is due then: of a clinical amber whose messages all wait for the site to open, not
+    /// before. Nobody is passed over for not having answered at night.
+    private func awake(_ due: Instant, _ episode: Episode, _ chains: [Chain]) -> Instant {
+        let isGathered = chains.allSatisfy {
+            $0.steps.flatMap(\.people).allSatisfy { !route.channels(of: $0).contains(.webhook) }
+        }
+        guard isGathered, episode.severity == .amber, episode.alertClass == .clinical,
+            let hours = route.hours(of: episode), !hours.isOpen(at: due), let opening = hours.opening(after: due)
+        else { return due }
+        return opening
     }
 
     /// The steps that are new, and of those before them whoever was not told then.

@@ -133,6 +133,11 @@ public struct Route: Sendable {
         registry.sites.keys.filter { !Synthetic.isSynthetic($0) }.sorted { $0.description < $1.description }
     }
 
+    /// Nil for an alert of the whole installation.
+    func hours(of episode: Episode) -> OfficeHours? {
+        episode.site.flatMap { registry.sites[$0] }.map(OfficeHours.init)
+    }
+
     /// Where a site's fallback can be told that nobody answers: its channels, under the site's code.
     func fallback(of site: Identifier) -> [Channel] {
         registry.served.email && registry.sites[site]?.fallbackEmail != nil ? [.email] : []

@@ -16,7 +16,7 @@ public final class BurdenReader {
 
     private var connection: PostgresConnection
 
-    // Who answered first, whoever it was: an action of `homeward` is no person's. An alert of a list says so in the event
+    // The self-test's site is nobody's burden. Who answered first, whoever it was: an action of `homeward` is no person's. An alert of a list says so in the event
     // that opened it.
     private static let alerts = Statement(
         name: "burden_alerts",
@@ -40,7 +40,7 @@ public final class BurdenReader {
                 ORDER BY e.revision LIMIT 1
             ) opening ON true
             WHERE a.raised_at >= $1::timestamptz AND a.raised_at < $2::timestamptz
-                AND ($3::text IS NULL OR a.site = $3::text)
+                AND ($3::text IS NULL OR a.site = $3::text) AND a.site IS DISTINCT FROM 'homeward-self'
             ORDER BY a.raised_at, a.id
             """)
     private static let enrolled = Statement(
@@ -49,6 +49,7 @@ public final class BurdenReader {
             SELECT min(e.valid_from)
             FROM homeward.registry_entry e JOIN homeward.patient p ON p.code = e.code JOIN homeward.site s ON s.id = p.site
             WHERE e.entity = 'patient' AND ($1::text IS NULL OR s.code = $1::text)
+                AND s.code <> 'homeward-self'
             GROUP BY e.code
             """)
     private static let told = Statement(
@@ -57,14 +58,14 @@ public final class BurdenReader {
             SELECT o.recipient, count(DISTINCT o.alert)
             FROM homeward.outbox o JOIN homeward.alert a ON a.id = o.alert
             WHERE a.raised_at >= $1::timestamptz AND a.raised_at < $2::timestamptz
-                AND ($3::text IS NULL OR a.site = $3::text)
+                AND ($3::text IS NULL OR a.site = $3::text) AND a.site IS DISTINCT FROM 'homeward-self'
             GROUP BY o.recipient
             """)
     private static let site = Statement(
         name: "burden_site",
         sql: """
             SELECT coalesce(fields ->> 'timezone', '') FROM homeward.registry_current
-            WHERE entity = 'site' AND ($1::text IS NULL OR code = $1::text)
+            WHERE entity = 'site' AND ($1::text IS NULL OR code = $1::text) AND code <> 'homeward-self'
             ORDER BY code LIMIT 1
             """)
 

@@ -122,6 +122,28 @@ import Testing
         #expect(told(Self.registry(), .amber, for: 255) == ["0: cm-01", "240: lead", "255: cm-01 lead !"])
     }
 
+    /// 18:15, with the site open from 8 to 18: messages that are not a program's wait for the next morning.
+    @Test(arguments: [(true, ["0: email cm-01"], "1065: email lead"), (false, ["0: cm-01"], "240: lead")])
+    func `an amber whose messages wait for the site to open is not passed on before it was read`(
+        isMailAlone: Bool, first: [String], second: String
+    ) {
+        var registry = Self.registry()
+        if isMailAlone {
+            for code in registry.careManagers.keys {
+                registry.careManagers[code]?.webhook = nil
+                registry.careManagers[code]?.email = "\(code)@example.org"
+            }
+        }
+        var chain = Chain(registry, .amber, at: Self.spoke + .hours(10))
+        chain.wait(239)
+        #expect(chain.told == first)
+        chain.wait(1070)
+        #expect(chain.told.dropFirst().first == second)
+        var red = Chain(registry, .red, at: Self.spoke + .hours(10))
+        red.wait(15)
+        #expect(red.told.count == 2)
+    }
+
     @Test func `the fallback is told that nobody answers`() {
         let registry = Self.registry(fallback: "duty@example.org")
         #expect(
