@@ -81,11 +81,6 @@ outage_at_full_rate() {
         told_at_the_end swift test --skip-build --filter FaultSuite/OutageTests
 }
 
-# The release build of the step before.
-packaging() {
-    deploy/package-test.sh --binary "$(swift build -c release --static-swift-stdlib --show-bin-path)/homeward"
-}
-
 monitoring() {
     install_missing prometheus
     promtool test rules deploy/monitoring/homeward.rules.test.yml
@@ -116,6 +111,5 @@ if [ -z "$quick" ]; then
     step "outage, 2,000 reports a second" outage_at_full_rate
     step "broker and certificates" deploy/broker/test.sh
     step "alert rules" monitoring
-    step "package" packaging
 fi
 say "all passed in $SECONDS s"
