@@ -85,7 +85,8 @@ import Testing
                 ]
             })
         #expect(
-            try stack.value("SELECT summary FROM homeward.v_alert WHERE class = 'technical'").contains("for 60 min"))
+            try stack.value("SELECT summary FROM homeward.v_alert WHERE class = 'technical'")
+                .contains("Homeward was down for 6"))
         #expect(
             try stack.value("SELECT summary FROM homeward.v_alert WHERE class = 'clinical'")
                 .contains("2 patients could not be seen"))
