@@ -12,24 +12,26 @@ public protocol CareDesk: Sendable {
     func viewer(of session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> Viewer?
     /// This session, or all of the same care manager.
     func signOut(_ session: SessionToken, everywhere: Bool) async throws(CareDeskUnavailable)
-    func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> Sight<Worklist>
+    func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> DeskAnswer<Worklist>
     /// Recorded in the read audit, as is every other look that finds somebody.
     func patient(
         _ code: Identifier, days: Int, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<PatientFile>
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<PatientFile>
     /// By its id, or one that it was told of under.
-    func alert(_ id: AlertID, _ session: SessionToken) async throws(CareDeskUnavailable) -> Sight<(Viewer, AlertFile)>
+    func alert(_ id: AlertID, _ session: SessionToken) async throws(CareDeskUnavailable) -> DeskAnswer<
+        (Viewer, AlertFile)
+    >
     func act(
         _ request: AlertRequest, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<Result<Episode, AlertActionRefusal>>
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<Result<Episode, AlertActionRefusal>>
     /// Marks a reading entered in error; `notThere` also where the viewer may only look.
     func markInError(
         _ request: CorrectionRequest, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<Bool>
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<Bool>
     /// Of the viewer's site, newest first; `notThere` for those who may not search it.
     func readAudit(
         patient: Identifier?, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<(Viewer, [ReadAuditRow])>
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [ReadAuditRow])>
     /// An element whenever the worklist may have changed; nothing piles up while nobody reads. Ends when the desk closes.
     func news() -> AsyncStream<Void>
 }
@@ -52,7 +54,7 @@ public enum CareDeskUnavailable: Error, Hashable, Sendable, CustomStringConverti
 }
 
 /// What came of asking for something.
-public enum Sight<Value: Sendable>: Sendable {
+public enum DeskAnswer<Value: Sendable>: Sendable {
     case seen(Value)
     /// There is none, or none for this viewer: nobody can tell which.
     case notThere

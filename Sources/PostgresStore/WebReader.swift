@@ -239,8 +239,10 @@ public final class WebReader {
         public var devices: [PatientDevice]
     }
 
-    public func patient(_ code: Identifier, days: Int, _ session: SessionToken) throws(StoreFailure) -> Sight<Stored> {
-        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> Sight<Stored> in
+    public func patient(_ code: Identifier, days: Int, _ session: SessionToken) throws(StoreFailure) -> DeskAnswer<
+        Stored
+    > {
+        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<Stored> in
             var parameters = PostgresParameters()
             parameters.add(code.description)
             let found = try reader.connection.run(Self.patient, parameters, doing: "reading a patient")
@@ -302,8 +304,9 @@ public final class WebReader {
         name: "web_alias", sql: "SELECT alert_id FROM homeward.alert_alias WHERE alias = $1::uuid")
 
     /// By its id, or one that it was told of under.
-    public func alert(_ id: AlertID, _ session: SessionToken) throws(StoreFailure) -> Sight<(Viewer, AlertFile)> {
-        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> Sight<(Viewer, AlertFile)> in
+    public func alert(_ id: AlertID, _ session: SessionToken) throws(StoreFailure) -> DeskAnswer<(Viewer, AlertFile)> {
+        try within(session, isActivity: true) {
+            viewer, reader throws(StoreFailure) -> DeskAnswer<(Viewer, AlertFile)> in
             var parameters = PostgresParameters()
             parameters.addNull()
             parameters.addNull()
@@ -376,8 +379,10 @@ public final class WebReader {
             """)
 
     /// Who asks, if the reading is there for them and they may say something of it.
-    public func corrector(_ request: CorrectionRequest, _ session: SessionToken) throws(StoreFailure) -> Sight<Viewer> {
-        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> Sight<Viewer> in
+    public func corrector(_ request: CorrectionRequest, _ session: SessionToken) throws(StoreFailure) -> DeskAnswer<
+        Viewer
+    > {
+        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<Viewer> in
             guard viewer.mayAct, let place = Int16(exactly: request.place) else { return .notThere }
             var parameters = PostgresParameters()
             parameters.add(request.patient.description)
@@ -399,9 +404,9 @@ public final class WebReader {
 
     public func readAudit(
         patient: Identifier?, _ session: SessionToken
-    ) throws(StoreFailure) -> Sight<(Viewer, [ReadAuditRow])> {
+    ) throws(StoreFailure) -> DeskAnswer<(Viewer, [ReadAuditRow])> {
         try within(session, isActivity: true) {
-            viewer, reader throws(StoreFailure) -> Sight<(Viewer, [ReadAuditRow])> in
+            viewer, reader throws(StoreFailure) -> DeskAnswer<(Viewer, [ReadAuditRow])> in
             guard viewer.maySearchAudit else { return .notThere }
             var parameters = PostgresParameters()
             parameters.add(optional: patient?.description)

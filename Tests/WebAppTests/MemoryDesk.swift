@@ -53,7 +53,7 @@ final class MemoryDesk: CareDesk {
         state.withLock { $0.signedOut.append(everywhere) }
     }
 
-    func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> Sight<Worklist> {
+    func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> DeskAnswer<Worklist> {
         guard let (viewer, text) = try begin(session) else { return .signedOut }
         state.withLock { $0.activity.append(isActivity) }
         let row = Self.row(text)
@@ -106,7 +106,7 @@ final class MemoryDesk: CareDesk {
 
     func patient(
         _ code: Identifier, days: Int, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<PatientFile> {
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<PatientFile> {
         guard let (viewer, text) = try begin(session) else { return .signedOut }
         guard code.description == "P0001" else { return .notThere }
         let patient = Patient(
@@ -141,7 +141,9 @@ final class MemoryDesk: CareDesk {
                 ], team: [viewer.careManager: text]))
     }
 
-    func alert(_ id: AlertID, _ session: SessionToken) async throws(CareDeskUnavailable) -> Sight<(Viewer, AlertFile)> {
+    func alert(_ id: AlertID, _ session: SessionToken) async throws(CareDeskUnavailable) -> DeskAnswer<
+        (Viewer, AlertFile)
+    > {
         guard let (viewer, text) = try begin(session) else { return .signedOut }
         switch id.low {
         case 2: return .seen((viewer, Self.file(text, .patient(Self.identifier("P0001")))))
@@ -152,7 +154,7 @@ final class MemoryDesk: CareDesk {
 
     func act(
         _ request: AlertRequest, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<Result<Episode, AlertActionRefusal>> {
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<Result<Episode, AlertActionRefusal>> {
         guard try begin(session) != nil else { return .signedOut }
         state.withLock { $0.acts.append(request) }
         if let refusal = state.withLock({ $0.refusal }) { return .seen(.failure(refusal)) }
@@ -161,7 +163,7 @@ final class MemoryDesk: CareDesk {
 
     func markInError(
         _ request: CorrectionRequest, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<Bool> {
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<Bool> {
         guard try begin(session) != nil else { return .signedOut }
         state.withLock { $0.corrections.append(request) }
         return .seen(true)
@@ -169,7 +171,7 @@ final class MemoryDesk: CareDesk {
 
     func readAudit(
         patient: Identifier?, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<(Viewer, [ReadAuditRow])> {
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [ReadAuditRow])> {
         guard let (viewer, text) = try begin(session) else { return .signedOut }
         guard viewer.maySearchAudit else { return .notThere }
         return .seen((viewer, [ReadAuditRow(at: Self.now, careManager: text, patient: text, what: text)]))

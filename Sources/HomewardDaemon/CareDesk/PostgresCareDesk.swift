@@ -71,7 +71,7 @@ final class PostgresCareDesk: CareDesk, Service {
 
     // MARK: Looking
 
-    func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> Sight<Worklist> {
+    func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> DeskAnswer<Worklist> {
         let visible = try await threads.run { tools throws(StoreFailure) in
             try tools.reader.visible(session, isActivity: isActivity)
         }
@@ -92,7 +92,7 @@ final class PostgresCareDesk: CareDesk, Service {
 
     func patient(
         _ code: Identifier, days: Int, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<PatientFile> {
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<PatientFile> {
         let sight = try await threads.run { tools throws(StoreFailure) in
             try tools.reader.patient(code, days: days, session)
         }
@@ -112,13 +112,15 @@ final class PostgresCareDesk: CareDesk, Service {
         }
     }
 
-    func alert(_ id: AlertID, _ session: SessionToken) async throws(CareDeskUnavailable) -> Sight<(Viewer, AlertFile)> {
+    func alert(_ id: AlertID, _ session: SessionToken) async throws(CareDeskUnavailable) -> DeskAnswer<
+        (Viewer, AlertFile)
+    > {
         try await threads.run { tools throws(StoreFailure) in try tools.reader.alert(id, session) }
     }
 
     func readAudit(
         patient: Identifier?, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<(Viewer, [ReadAuditRow])> {
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [ReadAuditRow])> {
         try await threads.run { tools throws(StoreFailure) in
             try tools.reader.readAudit(patient: patient, session)
         }
@@ -128,7 +130,7 @@ final class PostgresCareDesk: CareDesk, Service {
 
     func act(
         _ request: AlertRequest, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<Result<Episode, AlertActionRefusal>> {
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<Result<Episode, AlertActionRefusal>> {
         let now = Instant(microseconds: Int64(exactly: (Date.now.timeIntervalSince1970 * 1_000_000).rounded()) ?? 0)
         let action: AlertAction =
             switch request.verb {
@@ -138,7 +140,7 @@ final class PostgresCareDesk: CareDesk, Service {
             case .unshelve: .unshelve
             case .resolve: .resolve
             }
-        return try await threads.run { tools throws(StoreFailure) -> Sight<Result<Episode, AlertActionRefusal>> in
+        return try await threads.run { tools throws(StoreFailure) -> DeskAnswer<Result<Episode, AlertActionRefusal>> in
             guard let viewer = try tools.reader.viewer(session, isActivity: true) else { return .signedOut }
             let actor = AlertActor(account: viewer.careManager.description, careManager: viewer.careManager)
             let result = try tools.desk.act(
@@ -149,7 +151,7 @@ final class PostgresCareDesk: CareDesk, Service {
 
     func markInError(
         _ request: CorrectionRequest, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> Sight<Bool> {
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<Bool> {
         let sight = try await threads.run { tools throws(StoreFailure) in try tools.reader.corrector(request, session) }
         switch sight {
         case .signedOut: return .signedOut

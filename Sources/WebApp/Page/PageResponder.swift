@@ -305,11 +305,11 @@ struct PageResponder: Sendable {
         }
     }
 
-    private func seen<Value>(_ sight: Sight<Value>) -> Value? {
+    private func seen<Value>(_ sight: DeskAnswer<Value>) -> Value? {
         if case .seen(let value) = sight { value } else { nil }
     }
 
-    private func missing<Value>(_ sight: Sight<Value>, _ request: Request, isPart: Bool = false) -> Response {
+    private func missing<Value>(_ sight: DeskAnswer<Value>, _ request: Request, isPart: Bool = false) -> Response {
         if case .signedOut = sight { return isPart ? text(.unauthorized, "signed out") : signedOut(request) }
         return notThere
     }
