@@ -62,4 +62,31 @@ import Testing
         #expect(try alerts("shelve", alert, "--note", "x").errors.contains("only an acknowledged alert"))
         #expect(try state() == "open - -")
     }
+
+    /// Once as it stands, then each change as it comes, until somebody has seen enough.
+    @Test func whatHappensIsFollowedUntilInterrupted() throws {
+        let lines = stack.directory.appending(path: "followed")
+        try Data().write(to: lines)
+        let process = Process()
+        process.executableURL = try Stack.executable
+        process.arguments = ["alerts", "--config", stack.configurationFile.path, "list", "--follow", "--json"]
+        let output = try FileHandle(forWritingTo: lines)
+        defer { try? output.close() }
+        process.standardOutput = output
+        try process.run()
+        defer { if process.isRunning { process.terminate() } }
+        func said() -> [String] {
+            (try? String(contentsOf: lines, encoding: .utf8))?.split(separator: "\n").map(String.init) ?? []
+        }
+        #expect(eventually { said().count == 1 })
+        #expect(try alerts("ack", alert, "--as", "cm-01").status == 0)
+        #expect(eventually { said().count == 2 })
+        #expect(try alerts("resolve", alert, "--as", "cm-01", "--note", "rang").status == 0)
+        #expect(eventually { said().count == 3 })
+        #expect(said().compactMap { TestReader.member("state", of: $0) } == ["open", "acknowledged", "resolved"])
+        process.interrupt()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        #expect(process.terminationStatus == 0)
+    }
 }
