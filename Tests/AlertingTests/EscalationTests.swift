@@ -123,7 +123,7 @@ import Testing
     }
 
     /// 18:15, with the site open from 8 to 18: messages that are not a program's wait for the next morning.
-    @Test(arguments: [(true, ["0: email cm-01"], "1065: email lead"), (false, ["0: cm-01"], "240: lead")])
+    @Test(arguments: [(true, ["0: email cm-01"], "1064: email lead"), (false, ["0: cm-01"], "240: lead")])
     func `an amber whose messages wait for the site to open is not passed on before it was read`(
         isMailAlone: Bool, first: [String], second: String
     ) {
