@@ -3,6 +3,7 @@ import Clinical
 import Glibc
 import Ingestion
 import PostgresStore
+import Synchronization
 
 /// What has changed among alerts from one look to the next. Pure.
 struct AlertChanges {
@@ -41,7 +42,7 @@ struct AlertFollowing {
         self.json = json
     }
 
-    /// Returns at SIGINT or SIGTERM. Call it before another thread is started: theirs would end the process.
+    /// Returns at SIGINT or SIGTERM.
     mutating func run() throws(StoreFailure) {
         let signals = StopSignals()
         var since = try reader.now()
@@ -77,22 +78,23 @@ struct AlertFollowing {
     }
 }
 
+/// Set by SIGINT and SIGTERM, whichever thread takes them.
+private let isToldToStop = Atomic(false)
+
 /// SIGINT and SIGTERM, looked for instead of dying of them.
 private struct StopSignals {
     init() {
-        var set = sigset_t()
-        unsafe sigemptyset(&set)
-        unsafe sigaddset(&set, SIGINT)
-        unsafe sigaddset(&set, SIGTERM)
-        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        // Made before a handler can ask for it.
+        isToldToStop.store(false, ordering: .relaxed)
+        for number in [SIGINT, SIGTERM] {
+            _ = unsafe signal(number) { _ in isToldToStop.store(true, ordering: .relaxed) }
+        }
     }
 
-    /// Looks ten times a second; the process ends after it, so that nobody needs to take the signal.
+    /// Looks ten times a second.
     func arrive(within seconds: Int) -> Bool {
         for _ in 0..<(10 * seconds) {
-            var pending = sigset_t()
-            unsafe sigpending(&pending)
-            if unsafe sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 { return true }
+            if isToldToStop.load(ordering: .relaxed) { return true }
             usleep(100_000)
         }
         return false
