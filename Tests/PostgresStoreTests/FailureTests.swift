@@ -131,7 +131,11 @@ extension PostgresStoreSuite {
         @Test func theRightPasswordConnects() throws {
             let database = try TestDatabase()
             try database.query(
-                "GRANT ALL ON SCHEMA homeward TO public; GRANT ALL ON ALL TABLES IN SCHEMA homeward TO public")
+                """
+                GRANT ALL ON SCHEMA homeward TO public;
+                GRANT ALL ON ALL TABLES IN SCHEMA homeward TO public;
+                ALTER ROLE \(PrivatePostgres.roleWithPassword) BYPASSRLS
+                """)
             let url = database.cluster.url(database: database.name, user: PrivatePostgres.roleWithPassword)
             let configuration = DatabaseConfiguration(url: url, password: "right", deadline: .seconds(30))
             try database.store(configuration).store([report(key())])
