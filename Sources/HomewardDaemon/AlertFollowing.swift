@@ -87,7 +87,7 @@ private struct StopSignals {
         // Made before a handler can ask for it.
         isToldToStop.store(false, ordering: .relaxed)
         for number in [SIGINT, SIGTERM] {
-            _ = unsafe signal(number) { _ in isToldToStop.store(true, ordering: .relaxed) }
+            _ = signal(number) { _ in isToldToStop.store(true, ordering: .relaxed) }
         }
     }
 
