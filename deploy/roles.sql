@@ -11,7 +11,7 @@ BEGIN;
 SELECT format('CREATE ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS %s', name, attributes)
 FROM (VALUES
     ('homeward_owner', 'LOGIN CONNECTION LIMIT 4'),
-    ('homeward_ingest', 'LOGIN CONNECTION LIMIT 32'),
+    ('homeward_ingest', 'LOGIN CONNECTION LIMIT 100'),
     ('homeward_web', 'NOLOGIN'),
     ('homeward_read', 'NOLOGIN')
 ) AS wanted (name, attributes)
@@ -19,6 +19,10 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
 -- COPY refuses a role that row-level security binds; the ingest role serves every site and is exempt.
 ALTER ROLE homeward_ingest BYPASSRLS;
+-- Of an earlier version of this script.
+ALTER ROLE homeward_web NOLOGIN;
+-- A few instances, each with the connections of its page, and `doctor`.
+ALTER ROLE homeward_ingest CONNECTION LIMIT 100;
 ALTER ROLE homeward_ingest SET statement_timeout = '4s';
 ALTER ROLE homeward_ingest SET lock_timeout = '2s';
 ALTER ROLE homeward_ingest SET idle_in_transaction_session_timeout = '10s';

@@ -147,6 +147,12 @@ public struct Escalation: Sendable {
                         recipient: chain.site)
                 }
             }
+            // Better the wrong team than none.
+            if entries.isEmpty, episode.severity == .red {
+                entries = rows(
+                    route.lastResort(at: instant).flatMap(\.self), of: episode, revision: before.revision,
+                    level: before.level + 1)
+            }
         }
         let isNews = !entries.isEmpty || !before.isUnanswered
         after.isUnanswered = before.isUnanswered || isUnanswered

@@ -45,15 +45,11 @@ public struct Route: Sendable {
     public func outageEntries(for change: EpisodeChange, at instant: Instant) -> [OutboxEntry] {
         guard let event = change.events.last(where: { $0.transition.notifies }) else { return [] }
         let episode = change.episode
-        let all = everySite
         var steps = sites(of: episode).flatMap { site in
             Array(self.steps(for: episode, site: site, at: instant).map(\.people).enumerated())
         }
         if !steps.contains(where: { $0.element.contains(where: registry.served.reach) }) {
-            steps = all.flatMap { site in
-                let teams = [team(of: site, role: .teamLead), team(of: site, role: .administrator)]
-                return Array(teams.map { $0.compactMap { present($0, at: instant, site: site) } }.enumerated())
-            }
+            steps = Array(lastResort(at: instant).enumerated())
         }
         var told: Set<Identifier> = []
         var entries: [OutboxEntry] = []
@@ -66,6 +62,15 @@ public struct Route: Sendable {
             }
         }
         return entries + display(of: episode, revision: event.revision)
+    }
+
+    /// Team leads of every site, then administrators: who is told of a red that nobody else can be told of.
+    func lastResort(at instant: Instant) -> [[CareManager]] {
+        [.teamLead, .administrator].map { role in
+            everySite.flatMap { site in
+                team(of: site, role: role).compactMap { present($0, at: instant, site: site) }
+            }
+        }
     }
 
     /// What is to be sent of these alerts while PostgreSQL is away, with the addresses that only the registry knows.

@@ -127,7 +127,8 @@ public struct RegistryBuilder {
                 if case .mapping(let fields) = node.content, let limits = fields.first(where: { $0.name == "limits" }) {
                     place = limits.value
                 }
-                problems.add("limits: \(problem)", at: place)
+                // Of one who was enrolled before, when the packs were others: no reason to refuse somebody else.
+                problems.add("limits: \(problem)", at: place, isNotice: place.line == nil)
             }
         }
     }
@@ -161,9 +162,9 @@ enum Coverage {
     private static func reaches(
         _ patient: Patient, _ severity: Severity, inHours: Bool, _ registry: Registry
     ) -> Bool {
-        let path = registry.escalationPath(
-            site: patient.site, alertClass: .clinical, severity: severity, inHours: inHours)
-        return path.steps.contains {
+        registry.escalationSteps(
+            site: patient.site, alertClass: .clinical, severity: severity, inHours: inHours
+        ).contains {
             registry.careManagers($0.to, of: patient).contains(where: registry.served.reach)
         }
     }

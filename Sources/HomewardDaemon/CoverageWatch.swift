@@ -107,8 +107,14 @@ final class CoverageWatch: Service {
                 // A hole that has begun begins with each look.
                 let isNow = first.from <= now
                 let told = "\(isNow ? Instant(microseconds: 0) : first.from) \(first.severity) \(first.why)"
-                guard !open.contains(site), self.holes[site] != told else { continue }
+                let before = self.holes[site]
+                guard before != told else { continue }
                 self.holes[site] = told
+                if open.contains(site) {
+                    // After a start it is taken for the one that was told.
+                    guard before != nil else { continue }
+                    findings.append(finding(site, .inRange, "Another hole comes first now.", at: now))
+                }
                 let others = holes.count > 1 ? " There are \(holes.count - 1) more: homeward doctor lists them." : ""
                 let words = first.words(timeZone: registry.sites[site]?.timeZone, now: now)
                 let sentence = words.prefix(1).uppercased() + words.dropFirst()

@@ -42,7 +42,7 @@ struct Daemon {
                 reasons: RefusalReason.allCases.map(\.rawValue), alertClasses: AlertClass.allCases.map(\.rawValue),
                 severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
         let configuration = loaded.configuration
-        let queue = try PostgresDeliveryQueue(loaded.database)
+        let queue = try PostgresDeliveryQueue(loaded.database, syntheticCode: loaded.syntheticCode)
         let commit = CommitControl(awaitsSight: true, onOutbox: { queue.wake() })
         let packs = loaded.packs
         let served = configuration.servedChannels

@@ -122,7 +122,10 @@ final class DailyMessages: Service {
         try desk.move(
             Alerting.Timer(
                 kind: DailyMessageDesk.timer, subject: code.description,
-                due: isAgain ? now + Self.retry : Self.due(after: now, timeZone: site.timeZone),
+                // It came due by the database's clock; where ours is behind, today's would follow today's.
+                due: isAgain
+                    ? max(now, claimed.timer.due) + Self.retry
+                    : Self.due(after: max(now, claimed.timer.due), timeZone: site.timeZone),
                 payload: isAgain ? round.payload : "{}"))
     }
 }

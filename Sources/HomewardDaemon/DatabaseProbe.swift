@@ -120,6 +120,8 @@ final class DatabaseProbe: Service {
             try upkeep.noteAlive(clientID, at: instant)
         }
         guard watch.isFirstLook || now >= watch.nextReaders else { return }
+        let healed = try upkeep.healTimers()
+        if healed > 0 { logger.error("reds without a timer have one again", metadata: ["reds": "\(healed)"]) }
         let silent = try upkeep.silentReaders(for: SilentReaders.patience, sites: sites)
         let instant = wallClock()
         commit.noteSight(

@@ -24,7 +24,7 @@ struct AliveMark {
             let parts = text.split(whereSeparator: \.isWhitespace)
             guard let at = parts.first.flatMap({ RFC3339.parse(String($0)) }) else { return nil }
             self.at = at
-            guard parts.count == 3, let monotonic = Int64(parts[2]) else { return }
+            guard parts.count == 3, let monotonic = Int64(parts[2]), monotonic >= 0 else { return }
             boot = String(parts[1])
             self.monotonic = monotonic
         }

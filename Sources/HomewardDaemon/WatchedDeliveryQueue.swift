@@ -27,13 +27,14 @@ final class WatchedDeliveryQueue: DeliveryQueue, Sendable {
             throw error
         }
         unsent.claimed(jobs.lazy.map(\.entry.key))
-        return try jobs.filter { job in
+        return jobs.filter { job in
+            // What can't be recorded comes again when its lease ends; those beside it do not wait for that.
             switch told.standing(of: job.entry.key) {
             case nil: return true
-            case .sent(let at): try queue.record(.sent(at: at), of: job)
+            case .sent(let at): try? queue.record(.sent(at: at), of: job)
             // It is on its way from there, and recorded when the outage ends.
             case .waiting:
-                try queue.record(.retry(at: wallClock() + .seconds(10), error: "told from the outage"), of: job)
+                try? queue.record(.retry(at: wallClock() + .seconds(10), error: "told from the outage"), of: job)
             }
             return false
         }

@@ -4,6 +4,8 @@ struct BrokerLink: Sendable {
     private(set) var connectedSince: Int64?
     /// Since then something may have been missed: the last loss of the connection, or the start.
     private(set) var lostAt: Int64
+    /// The first loss since all that was sent was last known to be here: a link that flaps does not begin anew.
+    private var blindSince: Int64
     /// Readers that could not reach the broker come back by then.
     private var quietUntil: Int64 = .min
 
@@ -14,14 +16,18 @@ struct BrokerLink: Sendable {
     /// A broker whose queue never runs dry is up with us by then; and for that long nobody need be told of a loss.
     static let patience: Int64 = 300 * 1_000_000_000
 
-    init(at now: Int64) { lostAt = now }
+    init(at now: Int64) {
+        lostAt = now
+        blindSince = now
+    }
 
     mutating func note(isConnected: Bool, at now: Int64) {
         if isConnected {
             guard connectedSince == nil else { return }
             connectedSince = now
             if now - lostAt > Self.noticed { quietUntil = now + Self.readersReturn }
-        } else if connectedSince != nil {
+        } else if let since = connectedSince {
+            if now >= quietUntil, now - since > Self.patience { blindSince = now }
             connectedSince = nil
             lostAt = now
         }
@@ -39,7 +45,7 @@ struct BrokerLink: Sendable {
         {
             return .all
         }
-        return now - lostAt > Self.patience ? .overdueHighRisk : nil
+        return now - blindSince > Self.patience ? .overdueHighRisk : nil
     }
 
     /// For how long nothing could come, in nanoseconds, once that is long enough to tell of.

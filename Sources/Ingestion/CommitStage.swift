@@ -38,6 +38,7 @@ public struct CommitStage {
     var accounts: CommitAccounts
     /// When timers are looked for again; monotonic nanoseconds.
     var nextTimers: Int64 = 0
+    var timerTurn = TimerTurn()
     /// When a second had passed without a report; monotonic nanoseconds.
     var lastIdle: Int64 = .min
     /// That nothing can be received from the broker.

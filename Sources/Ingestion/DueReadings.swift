@@ -196,14 +196,15 @@ extension BatchProcessor {
     }
 
     /// Whom an outage hides is not missing yet: it is looked again later, of a high-risk patient no later than
-    /// `longestDeferral` after the reading was due. Nil: judge it now.
+    /// `longestDeferral` after the reading was due, of anybody no later than 12 h: readers that nobody has any more may
+    /// look like an outage for ever. Nil: judge it now.
     func deferral(of timer: Timer, hidden: Set<Identifier>, at instant: Instant) -> Timer? {
         guard var reading = DueReadingTimer(timer), hidden.contains(reading.patient),
             let patient = registry.patients[reading.patient]
         else { return nil }
         let first = reading.deferredFrom ?? timer.due
         var next = instant + CutOff.pause
-        if patient.profile.highRisk { next = min(next, first + DueReadingTimer.longestDeferral) }
+        next = min(next, first + (patient.profile.highRisk ? DueReadingTimer.longestDeferral : .hours(12)))
         guard next > instant else { return nil }
         reading.deferredFrom = first
         return reading.timer(due: next)

@@ -13,12 +13,12 @@ extension BatchProcessor {
     /// - Parameter waited: only what has been due for so long: what was received before is durable by then.
     mutating func fireTimers(
         of store: any CommitStore, waited: Interval = .seconds(0), by instant: Instant,
-        recording ledger: (any OutageLedger)? = nil
+        limit: Int = timersAtOnce, recording ledger: (any OutageLedger)? = nil
     ) throws(StoreFailure) -> Report? {
         try fire(in: store, by: instant, recording: ledger) { processor, store throws(StoreFailure) in
             try store.dueTimers(
                 [HeldRed.kind] + (processor.options.escalates ? Self.kindsOfAlerts : []), waited: waited, by: instant,
-                limit: Self.timersAtOnce)
+                limit: limit)
         }
     }
 
@@ -123,6 +123,24 @@ extension BatchProcessor {
     }
 }
 
+/// How many timers are taken at once and how long that may take. A database that is slow, or one row that others hold,
+/// must not stop the timers of every alert: after a failure fewer are tried, and one alone is given more time.
+struct TimerTurn {
+    private(set) var size = BatchProcessor.timersAtOnce
+    /// Nanoseconds.
+    private(set) var patience = Spooling.drainPatience
+
+    mutating func worked() {
+        size = min(size * 2, BatchProcessor.timersAtOnce)
+        patience = Spooling.drainPatience
+    }
+
+    mutating func failed() {
+        if size == 1 { patience = min(patience * 2, 4 * Spooling.drainPatience) }
+        size = max(1, size / 4)
+    }
+}
+
 extension CommitStage {
     /// How often timers are looked for.
     private static let timerInterval: Int64 = 1_000_000_000
@@ -142,12 +160,13 @@ extension CommitStage {
     mutating func fireTimers(waited: Interval) -> Bool {
         let started = linux_monotonic_nanoseconds()
         nextTimers = started + Self.timerInterval
-        store.limit(until: started + Spooling.drainPatience)
+        store.limit(until: started + timerTurn.patience)
         do throws(StoreFailure) {
             let instant = Instant(microseconds: linux_wall_clock_microseconds())
             tellOfBlindness(now: started, at: instant)
             let report = try processor.fireTimers(
-                of: store, waited: waited, by: instant, recording: standby?.ledger)
+                of: store, waited: waited, by: instant, limit: timerTurn.size, recording: standby?.ledger)
+            timerTurn.worked()
             if let report {
                 enter(report, since: started)
                 // More may be due.
@@ -159,6 +178,7 @@ extension CommitStage {
             store.rollback()
             complain(error)
             processor.forgetStoreState()
+            timerTurn.failed()
             nextTimers = linux_monotonic_nanoseconds() + Self.timerPause
             tellOfSilenceAlone()
             return false

@@ -93,6 +93,33 @@ public final class DatabaseUpkeep {
             )
             SELECT alive_at FROM before
             """)
+    // Whatever took it away: an earlier version that raised the red, a row that could not be understood, a restore.
+    private static let heal = Statement(
+        name: "heal_timers",
+        sql: """
+            INSERT INTO homeward.timer (kind, subject, due_at, payload)
+            SELECT wanted.kind, a.id::text, now(), jsonb_strip_nulls(jsonb_build_object(
+                'type', a.subject_type, 'code', nullif(a.subject, ''),
+                'revision', CASE a.state WHEN 'open' THEN (
+                    SELECT max(e.revision) FROM homeward.alert_event e
+                    WHERE e.alert = a.id AND e.transition IN ('opened', 'worsened', 'reopened')) END))
+            FROM homeward.alert a
+            CROSS JOIN LATERAL (
+                SELECT CASE a.state WHEN 'open' THEN 'escalation' ELSE 'acknowledgement-end' END AS kind) wanted
+            WHERE a.state IN ('open', 'acknowledged') AND a.severity = 'red' AND a.site IS DISTINCT FROM 'homeward-self'
+                AND NOT EXISTS (
+                    SELECT FROM homeward.timer t WHERE t.kind = wanted.kind AND t.subject = a.id::text)
+            ON CONFLICT DO NOTHING
+            """)
+
+    /// Sets the timer of each open or acknowledged red that has none, due at once. How many those were: none, as long as
+    /// this version alone raises alerts.
+    public func healTimers() throws(StoreFailure) -> Int {
+        try connection.startCheckedCall()
+        let done = try connection.run(Self.heal, PostgresParameters(), doing: "setting timers that are missing")
+        return done.affectedRows
+    }
+
     private static let clock = Statement(name: "clock", sql: "SELECT clock_timestamp()")
     private static let offline = Statement(
         name: "offline_readers",

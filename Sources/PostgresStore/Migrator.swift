@@ -111,7 +111,8 @@ enum ServerCheck {
             result = try connection.query(
                 """
                 SELECT coalesce((SELECT max(version) FROM homeward.schema_migration), 0),
-                    current_setting('fsync', true), current_setting('full_page_writes', true)
+                    current_setting('fsync', true), current_setting('full_page_writes', true),
+                    (SELECT row_security_active(oid)::text FROM pg_class WHERE oid = to_regclass('homeward.alert'))
                 """, doing: "reading the schema's version")
         } catch  where error.sqlState == "42P01" || error.sqlState == "3F000" {
             throw StoreFailure(
@@ -130,6 +131,13 @@ enum ServerCheck {
                 kind: .misconfigured,
                 message: "the schema is at version \(version), newer than this binary's \(Migrator.newestVersion): "
                     + "run the newer homeward")
+        }
+        // Whoever sees no alerts would take their timers for those of alerts that are over.
+        if result.text(0, 3) == "true" {
+            throw StoreFailure(
+                kind: .misconfigured,
+                message: "row-level security binds this role, which would see no alert: connect as the owner or as "
+                    + "homeward_ingest (membership is not enough), or ALTER ROLE … BYPASSRLS")
         }
         for (column, setting) in [(1, "fsync"), (2, "full_page_writes")] where result.text(0, column) == "off" {
             throw StoreFailure(

@@ -19,6 +19,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
     private var gathered: [DeliveryJob] = []
     /// As last asked for.
     private var lease = Interval.seconds(30)
+    private let syntheticCode: String?
     private let wakeDescriptor: Int32
     private var isListening = false
 
@@ -29,8 +30,11 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
                 SELECT delivery_key FROM homeward.outbox
                 WHERE state = 'pending' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
                     -- People's messages that are no red's are let go first, by `gather`.
+                    -- A self-test waits on its own machine, for its own instance.
+                    AND ($3::text IS NULL OR NOT starts_with(recipient, 'homeward-self-') OR recipient = $3::text)
                     AND (urgent OR channel NOT IN ('email', 'sms') OR released_at IS NOT NULL AND message IS NULL)
-                ORDER BY urgent DESC, next_attempt_at
+                -- Who was never told comes before who is told again.
+                ORDER BY urgent DESC, step > 0, next_attempt_at
                 LIMIT $1::int4
                 FOR UPDATE SKIP LOCKED
             ), taken AS (
@@ -64,7 +68,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
                 SELECT fields FROM homeward.registry_entry
                 WHERE entity = 'care-manager' AND code = t.recipient ORDER BY version DESC LIMIT 1
             ) c ON true
-            ORDER BY t.urgent DESC, t.next_attempt_at, t.delivery_key
+            ORDER BY t.urgent DESC, t.step > 0, t.next_attempt_at, t.delivery_key
             """)
 
     // What was sent was sent, also by a worker whose lease had run out; anything else counts only for who holds it.
@@ -123,8 +127,13 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
     private static let gatheredAside = 8
 
     /// Connects at the first call, not here. Throws only when the process has no descriptor left.
-    public init(_ configuration: DatabaseConfiguration, policy: NoisePolicy = NoisePolicy()) throws {
+    ///
+    /// - Parameter syntheticCode: of this instance's own self-test, the only one of which it takes messages; nil: of all.
+    public init(
+        _ configuration: DatabaseConfiguration, policy: NoisePolicy = NoisePolicy(), syntheticCode: String? = nil
+    ) throws {
         self.policy = policy
+        self.syntheticCode = syntheticCode
         connection = PostgresConnection(configuration.named("deliver"))
         wakeDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
         guard wakeDescriptor >= 0 else {
@@ -165,6 +174,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         var parameters = PostgresParameters()
         parameters.add(Int32(clamping: limit))
         parameters.add(lease.microseconds)
+        parameters.add(optional: syntheticCode)
         let result = try connection.run(Self.claim, parameters, doing: "claiming deliveries")
         var jobs: [DeliveryJob] = []
         for row in 0..<result.rowCount {

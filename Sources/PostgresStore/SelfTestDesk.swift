@@ -68,9 +68,12 @@ public final class SelfTestDesk {
         try connection.startCheckedCall()
         let inserts = [
             "report_key", "report", "reading", "answer", "quarantine", "alert", "alert_event", "outbox", "timer",
-            "delivery_attempt", "device_status", "device_sequence",
+            "delivery_attempt", "device_status", "device_sequence", "alert_alias", "reading_correction", "suppression",
+            "self_test", "instance_alive",
         ]
-        let updates = ["alert", "outbox", "timer", "device_status", "device_sequence"]
+        let updates = [
+            "alert", "outbox", "timer", "device_status", "device_sequence", "self_test", "instance_alive",
+        ]
         let wanted = inserts.map { ("INSERT", $0) } + updates.map { ("UPDATE", $0) } + [("DELETE", "timer")]
         var parameters = PostgresParameters()
         parameters.addTexts(of: wanted) { $0.0 }

@@ -35,16 +35,19 @@ public struct Registry: Sendable {
         return device
     }
 
-    /// The path of alerts of this sort at a site, in or out of its hours: the site's own, else the standard one.
-    /// A path for just these hours stands before one for `always`.
-    public func escalationPath(
+    /// The steps of alerts of this sort at a site, in or out of its hours: those of just these hours and those of
+    /// `always` together, soonest first; else the standard ones.
+    public func escalationSteps(
         site: Identifier, alertClass: EscalationPath.AlertClass, severity: Severity, inHours: Bool
-    ) -> EscalationPath {
+    ) -> [EscalationStep] {
         let own = escalation.filter {
             $0.site == site && $0.alertClass == alertClass && $0.severity == severity
-        }
-        return own.first { $0.when == (inHours ? .inHours : .outOfHours) } ?? own.first { $0.when == .always }
-            ?? .standard(site: site, alertClass: alertClass, severity: severity)
+                && ($0.when == .always || $0.when == (inHours ? .inHours : .outOfHours))
+        }.flatMap(\.steps)
+        let steps =
+            own.isEmpty
+            ? EscalationPath.standard(site: site, alertClass: alertClass, severity: severity).steps : own
+        return steps.sorted { $0.after < $1.after }
     }
 
     /// Whom a step means for a patient, by code; empty when it means nobody.

@@ -134,10 +134,15 @@ extension PostgresStoreSuite {
                 """
                 GRANT ALL ON SCHEMA homeward TO public;
                 GRANT ALL ON ALL TABLES IN SCHEMA homeward TO public;
-                ALTER ROLE \(PrivatePostgres.roleWithPassword) BYPASSRLS
+                ALTER ROLE \(PrivatePostgres.roleWithPassword) NOBYPASSRLS
                 """)
             let url = database.cluster.url(database: database.name, user: PrivatePostgres.roleWithPassword)
             let configuration = DatabaseConfiguration(url: url, password: "right", deadline: .seconds(30))
+            // It would see no alert, and take their timers for done.
+            let bound = #expect(throws: StoreFailure.self) { _ = try database.store(configuration).begin() }
+            #expect(bound?.kind == .misconfigured)
+            #expect(bound?.message.contains("row-level security") == true)
+            try database.query("ALTER ROLE \(PrivatePostgres.roleWithPassword) BYPASSRLS")
             try database.store(configuration).store([report(key())])
         }
 

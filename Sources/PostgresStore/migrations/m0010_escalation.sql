@@ -3,7 +3,9 @@
 -- their own; what is for information is nobody's to answer.
 INSERT INTO homeward.timer (kind, subject, due_at, payload)
 SELECT 'escalation', a.id::text,
-    now() + CASE a.severity WHEN 'red' THEN interval '15 minutes' ELSE interval '4 hours' END,
+    now() + CASE a.severity WHEN 'red' THEN interval '15 minutes' ELSE interval '4 hours' END
+        -- Not all at once: the newest first.
+        + interval '2 seconds' * (row_number() OVER (ORDER BY a.raised_at DESC) - 1),
     jsonb_strip_nulls(jsonb_build_object('type', a.subject_type, 'code', nullif(a.subject, ''),
         'revision', (SELECT max(e.revision) FROM homeward.alert_event e
             WHERE e.alert = a.id AND e.transition IN ('opened', 'worsened', 'reopened'))))

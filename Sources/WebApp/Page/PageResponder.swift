@@ -26,7 +26,7 @@ struct PageResponder: Sendable {
     func respond(to request: Request, context: WebContext) async throws -> Response {
         var response = await answer(to: request)
         // What is left of its body is not waited for.
-        if [.badRequest, .methodNotAllowed].contains(response.status) {
+        if response.status == .methodNotAllowed || request.method == .post && response.status.code >= 400 {
             response.headers[.connection] = "close"
             let body = response.body
             let channel = context.channel
@@ -42,7 +42,8 @@ struct PageResponder: Sendable {
         let parts = request.uri.path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
         do throws(CareDeskUnavailable) {
             switch (request.method, parts.first, parts.count) {
-            case (.get, "assets", 2), (.head, "assets", 2): return asset(parts[1])
+            case (.get, "assets", 2): return asset(parts[1])
+            case (.head, "assets", 2): return asset(parts[1]).createHeadResponse()
             case (.get, "sign-in", 1): return signInPage(request)
             case (.post, "sign-in", 1): return try await signIn(request)
             case (.get, _, _), (.post, _, _):
