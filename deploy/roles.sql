@@ -3,9 +3,10 @@
 --
 --     psql -d homeward -f deploy/roles.sql
 --
--- Then: `migrate` connects as homeward_owner, `serve`, `enrol` and `user` as homeward_ingest, other programs as members of
--- homeward_read. Nobody connects as homeward_web: `serve` takes it on for each request to the care managers' page. Passwords or certificates are set apart (\password), never
--- here. One role that owns the database is enough for a small installation; then this script is not needed.
+-- Then: `migrate` connects as homeward_owner, `serve`, `enrol` and `user` as homeward_ingest itself (a member of it is
+-- bound by row-level security and refused), other programs as members of homeward_read. Nobody connects as homeward_web:
+-- `serve` takes it on for each request to the care managers' page. Passwords or certificates are set apart (\password),
+-- never here. One role that owns the database is enough for a small installation; then this script is not needed.
 \set ON_ERROR_STOP on
 BEGIN;
 SELECT format('CREATE ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS %s', name, attributes)

@@ -57,7 +57,8 @@ public enum NEWS2Trigger: String, CaseIterable, Sendable, Hashable {
 ///
 /// Scored only from what was measured: a parameter that is missing leaves no total, since a partial sum shown as a score
 /// hides how ill somebody is. Source: Royal College of Physicians, NEWS2 (2017), charts 1 and 4. Not for people under
-/// 16 or in pregnancy.
+/// 16, whom `enrol` refuses where it knows the date of birth, nor in pregnancy, of which the registry knows nothing: it
+/// scores whomever it is given.
 public struct NEWS2Score: Sendable, Hashable {
     /// 1, or 2 for a target range of 88 to 92 %.
     public let scale: Int

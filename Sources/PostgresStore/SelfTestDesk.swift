@@ -82,8 +82,8 @@ public final class SelfTestDesk {
         return (result.boolean(0, 0) ?? false, result.text(0, 1))
     }
 
-    /// From now on deliveries to the synthetic care manager go to `sink`; what was left of an earlier one is given up. False while another self-test of this instance
-    /// is under way, for `lasting` at most.
+    /// From now on deliveries to the synthetic care manager go to `sink`; what was left of an earlier one is given up.
+    /// False while another self-test of this instance is under way, for `lasting` at most.
     public func begin(_ code: Identifier, sink: String, lasting: Interval) throws(StoreFailure) -> Bool {
         try connection.startCheckedCall()
         var parameters = PostgresParameters()
