@@ -39,6 +39,8 @@ public struct CommitStage {
     /// When timers are looked for again; monotonic nanoseconds.
     var nextTimers: Int64 = 0
     var timerTurn = TimerTurn()
+    /// When reports that were typed in are looked for again; monotonic nanoseconds.
+    var nextTyped: Int64 = 0
     /// When a second had passed without a report; monotonic nanoseconds.
     var lastIdle: Int64 = .min
     /// That nothing can be received from the broker.

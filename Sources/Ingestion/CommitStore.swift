@@ -222,6 +222,10 @@ public protocol CommitStore: AnyObject {
     func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer]
     /// Every timer of a kind, not locked.
     func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer]
+    /// Reports that were typed in at these sites (nil: at any) and have not been taken in, the oldest first.
+    func waitingReports(sites: Set<Identifier>?, limit: Int) throws(StoreFailure) -> [WaitingReport]
+    /// What became of them: they wait no longer.
+    func note(_ outcomes: [TypedOutcome]) throws(StoreFailure)
     func write(_ batch: CommitBatch) throws(StoreFailure)
     /// When this returns the batch is durable. A failure here leaves the outcome unknown: the same batch again finds its keys.
     func commit() throws(StoreFailure)

@@ -12,6 +12,7 @@ extension CommitStage {
         guard let standby else {
             commitNews()
             takeTimers()
+            takeTypedReports()
             return
         }
         for incident in standby.spool.takeIncidents() { tell(incident) }
@@ -24,6 +25,7 @@ extension CommitStage {
         }
         commitNews()
         takeTimers()
+        takeTypedReports()
         guard !spooling.isActive, standby.isRefreshDue else { return }
         do throws(StoreFailure) {
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)

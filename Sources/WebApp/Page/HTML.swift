@@ -44,6 +44,7 @@ indirect enum HTML: Sendable {
         static let `defer` = Attribute("defer", nil)
         static let open = Attribute("open", nil)
         static let hidden = Attribute("hidden", nil)
+        static func checked(_ isChecked: Bool) -> Attribute? { isChecked ? Attribute("checked", nil) : nil }
         static func selected(_ isSelected: Bool) -> Attribute? { isSelected ? Attribute("selected", nil) : nil }
         static func data(_ name: DataName, _ value: String) -> Attribute { Attribute(name.text, value) }
         static func aria(_ name: AriaName, _ value: String) -> Attribute { Attribute(name.text, value) }

@@ -35,6 +35,7 @@ enum PageFrame {
             element("nav", .aria(.label, "Pages")) {
                 element("a", .href(Place()), .class("brand")) { "Homeward" }
                 element("a", .href(Place())) { "Worklist" }
+                element("a", .href(Place("minor"))) { "Technical" }
                 if viewer.maySearchAudit { element("a", .href(Place("audit"))) { "Who looked" } }
             }
             element("span", .class("who")) {
@@ -62,7 +63,7 @@ enum PageFrame {
                 if failed {
                     element("p", .class("notice bad"), .role("alert")) {
                         "Not signed in. Check all three, with a fresh code. After several failures an account waits, up to "
-                        "a quarter of an hour."
+                        "a quarter of an hour; from where you have signed in before, only your own failures count."
                     }
                 }
                 element("form", .method("post"), .action(Place("sign-in"))) {
