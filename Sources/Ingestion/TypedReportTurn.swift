@@ -54,6 +54,8 @@ extension CommitStore {
 extension CommitStage {
     /// Nanoseconds between two looks.
     private static let typedInterval: Int64 = 500_000_000
+    /// After a failure.
+    private static let typedPause: Int64 = 5_000_000_000
 
     /// Takes in what was typed, as a reader's report: the same decoding, validation, keys and rules. Committed first and
     /// noted after it: what is taken in again in between is a duplicate of itself.
@@ -83,6 +85,8 @@ extension CommitStage {
         } catch {
             store.rollback()
             complain(error)
+            processor.forgetStoreState()
+            nextTyped = linux_monotonic_nanoseconds() + Self.typedPause
         }
     }
 }

@@ -23,6 +23,25 @@ extension PostgresStoreSuite {
             left.map { abs(($0 - right).seconds) < 0.001 } ?? false
         }
 
+        @Test func `the newest readings of some are read again, and those of others stay`() throws {
+            let database = try TestDatabase()
+            let store = database.store()
+            try store.store([
+                report(key(1, "a"), readings: [reading(.spo2, 97)], receivedAt: now - .hours(5)),
+                report(key(2, "b"), readings: [reading(.spo2, 97)], receivedAt: now - .hours(5)),
+            ])
+            let reader = TriageReader(database.configuration)
+            var snapshot = try reader.read().snapshot
+            try store.store([
+                report(key(1, "c"), readings: [reading(.spo2, 88)], receivedAt: now - .hours(1)),
+                report(key(2, "d"), readings: [reading(.spo2, 88)], receivedAt: now - .hours(1)),
+            ])
+            try reader.readLatest(of: [code("P0001")], &snapshot)
+            let taken = ["P0001", "P0002"].map { snapshot.latest[code($0)]?[.spo2]?.takenAt }
+            #expect(isClose(taken[0], now - .hours(1) - .seconds(2)))
+            #expect(isClose(taken[1], now - .hours(5) - .seconds(2)))
+        }
+
         @Test func `each patient's newest reading of a kind, open alerts and refusals are found`() throws {
             let database = try TestDatabase()
             let store = database.store()

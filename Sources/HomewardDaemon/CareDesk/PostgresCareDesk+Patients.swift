@@ -109,7 +109,9 @@ extension PostgresCareDesk {
         switch answer {
         case .signedOut: return .signedOut
         case .notThere: return .notThere
-        case .seen(.done): return .seen(.done)
+        case .seen(.done(let version)):
+            await keeper.waitForRegistry(version)
+            return .seen(.done)
         case .seen(.doneBefore): return .seen(.doneBefore)
         case .seen(.refused(let refusal)): return .seen(.refused(refusal.words))
         }

@@ -82,6 +82,16 @@ final class WorklistKeeper: Sendable {
         return try result.get()
     }
 
+    /// Until the ward is of that version of the registry or a later one, so that who changed it sees the change; five
+    /// seconds at most, since a large one takes its time to read.
+    func waitForRegistry(_ version: Int64) async {
+        for _ in 0..<100 {
+            let (known, isClosed) = state.withLock { ($0.ward?.registry.version ?? -1, $0.isClosed) }
+            if known >= version || isClosed { return }
+            do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+        }
+    }
+
     /// Whoever listens looks.
     func news() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))

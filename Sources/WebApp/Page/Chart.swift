@@ -97,13 +97,13 @@ struct Chart {
             low = min(low, edge.limit.value)
             high = max(high, edge.limit.value)
         }
-        let margin = max((high - low) * 0.12, high.magnitude * 0.01, 1e-6)
+        let margin = max((high - low) * 0.12, high.magnitude * 0.01, 2 * Signs.step(kind))
         low -= margin
         high += margin
         let raw = (high - low) / 5
         var power = 1e-6
         while power * 10 <= raw, power < 1e12 { power *= 10 }
-        let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw
+        let step = max([1, 2, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw, Signs.step(kind))
         return Scale(low: low, high: high, step: step)
     }
 

@@ -59,6 +59,10 @@ struct PatientForms {
 
     private func kept(_ path: String, _ name: String) -> String { again?["what"] == path ? again?[name] ?? "" : "" }
 
+    private func isKept(_ path: String, _ name: String, _ value: String) -> Bool {
+        again?["what"] == path && (again?[name] ?? "") == value
+    }
+
     private func field(
         _ path: String, _ name: String, _ words: String, type: StaticString = "text", value: String? = nil,
         isRequired: Bool = true, length: Int = 500
@@ -89,7 +93,7 @@ struct PatientForms {
             element("label", .for(id)) { words },
             element("select", .id(id), .name(name), .required) {
                 for (value, words) in options {
-                    element("option", .value(value), .selected(value == kept(path, name))) { words }
+                    element("option", .value(value), .selected(isKept(path, name, value))) { words }
                 }
             },
         ])
@@ -147,12 +151,14 @@ struct PatientForms {
                     "input", .type("text"), .inputmode("decimal"), .id(name), .name(name), .maxlength(12),
                     .value(kept("readings", name)), .autocomplete("off"))
                 if let canonical = kind.canonicalUnit {
-                    if kind.otherUnits.isEmpty {
+                    // Of two that people write alike, the canonical one.
+                    let others = kind.otherUnits.filter { $0.words != canonical.words }
+                    if others.isEmpty {
                         element("input", .type("hidden"), .name(unit), .value(canonical.code))
                         " \(canonical.words)"
                     } else {
                         element("select", .name(unit), .aria(.label, "Unit of \(kind.name)")) {
-                            for other in [canonical] + kind.otherUnits {
+                            for other in [canonical] + others {
                                 element("option", .value(other.code), .selected(kept("readings", unit) == other.code)) {
                                     other.words
                                 }

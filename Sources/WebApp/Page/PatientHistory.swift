@@ -71,8 +71,17 @@ struct PatientHistory {
     static func words(_ event: PatientEvent) -> String {
         let kind = event.kind.replacing("-", with: " ")
         let title = kind.prefix(1).uppercased() + kind.dropFirst()
-        let values = members(event.detail).filter { $0.name != "follow_up" }.map { $0.value.replacing("-", with: " ") }
+        let values = members(event.detail).filter { $0.name != "follow_up" }.map { _, value in
+            // A code or a day is left as it is.
+            let isWord = !value.contains(where: \.isNumber)
+            return isWord ? value.replacing("-", with: " ") : event.kind == "follow-up" ? spaced(value) : value
+        }
         return values.isEmpty ? title : "\(title): \(values.joined(separator: ", "))"
+    }
+
+    /// `2026-11-24 09:00`
+    private static func spaced(_ localTime: String) -> String {
+        localTime.replacing("T", with: " ", maxReplacements: 1)
     }
 
     private static func members(_ json: String) -> [(name: String, value: String)] {

@@ -168,7 +168,7 @@ struct PatientPage {
         let latest = file.readings.reversed().prefix(60)
         return element("section") {
             element("details", .class("card")) {
-                element("summary") { "The last \(latest.count) readings" }
+                element("summary") { latest.count == 1 ? "The last reading" : "The last \(latest.count) readings" }
                 element("table", .class("readings")) {
                     element("thead") {
                         element("tr") {
