@@ -148,11 +148,7 @@ public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
 
     public func record(_ outcome: DeliveryOutcome, of job: DeliveryJob) {
         let delay: Interval =
-            if case .retry(let at, _) = outcome {
-                at - Instant(microseconds: linux_wall_clock_microseconds())
-            } else {
-                .seconds(0)
-            }
+            if case .retry(let after, _) = outcome { after } else { .seconds(0) }
         state.withLock { state in
             let key = job.entry.key
             guard

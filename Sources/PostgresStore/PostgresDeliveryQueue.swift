@@ -81,7 +81,8 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
             ), repeated AS (
                 UPDATE homeward.outbox
                 SET state = CASE $3::text WHEN 'failed' THEN 'failed' ELSE state END,
-                    next_attempt_at = CASE $3::text WHEN 'retry' THEN $5::timestamptz ELSE next_attempt_at END,
+                    next_attempt_at = CASE $3::text WHEN 'retry' THEN now() + $7::int8 * interval '1 microsecond'
+                        ELSE next_attempt_at END,
                     last_error = $4::text, lease_until = NULL
                 WHERE delivery_key = ANY ($1::text[]) AND $3::text <> 'sent' AND attempts = $2::int4
                     AND state = 'pending'
@@ -219,21 +220,24 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         var parameters = PostgresParameters()
         parameters.addTexts(of: job.rows) { $0 }
         parameters.add(Int32(clamping: job.attempt))
+        var delay: Interval?
         switch outcome {
         case .sent(let at):
             parameters.add("sent")
             parameters.addNull()
             parameters.add(at)
-        case .retry(let at, let error):
+        case .retry(let after, let error):
             parameters.add("retry")
             parameters.add(Quarantining.storable(error))
-            parameters.add(at)
+            parameters.addNull()
+            delay = after
         case .failed(let error):
             parameters.add("failed")
             parameters.add(Quarantining.storable(error))
             parameters.addNull()
         }
         parameters.add(Int32(isDead ? 1 : 0))
+        parameters.add(delay?.microseconds ?? 0)
         _ = try connection.run(Self.recording, parameters, doing: "recording a delivery")
     }
 
