@@ -12,7 +12,7 @@ import Synchronization
 /// sent from memory, and a crash would repeat it under its key or lose it if its report was not spooled either.
 ///
 /// An alert stays known until `endOutage()`, so that what is drained later is not told twice.
-public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
+public final class OutageDeliveries: DeliveryQueue, OutageLedger, TransferableLedger, Sendable {
     private let state: Mutex<State>
     private let wakeDescriptor: Int32
     /// Lines of the journal that could not be read although readable ones followed. The file was kept as
@@ -137,6 +137,30 @@ public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
             state.book.forgetHandedOver(now: linux_monotonic_nanoseconds())
             guard state.book.records.isEmpty, state.journal.length > 0 || !state.journal.isOpen else { return }
             do throws(OutageFault) { try state.journal.rewrite([]) } catch {}
+        }
+    }
+
+    // MARK: - Another instance's
+
+    public func lines() -> [UInt8]? {
+        state.withLock { state in
+            guard !state.book.isAnyUnderWay(now: linux_monotonic_nanoseconds()) else { return nil }
+            return DeliveryJournal.lines(state.book.records)
+        }
+    }
+
+    public func forgetEverything() {
+        state.withLock { state in
+            state.book = OutageBook()
+            // A crash would hand it over again: under its keys it is recorded once.
+            do throws(OutageFault) { try state.journal.rewrite([]) } catch {}
+        }
+    }
+
+    public func adopt(_ lines: [UInt8]) {
+        state.withLock { state in
+            state.book.adopt(DeliveryJournal.parse(lines).found.records)
+            do throws(OutageFault) { try state.journal.rewrite(state.book.records) } catch {}
         }
     }
 
