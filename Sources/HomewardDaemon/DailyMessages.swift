@@ -105,7 +105,8 @@ final class DailyMessages: Service {
         var round = DailyRound(claimed.timer)
         let message = DailyMessage(
             of: site, registry: registry, at: now,
-            heard: try desk.patientsHeardFrom(at: code, within: DailyMessage.span))
+            heard: try desk.patientsHeardFrom(at: code, within: DailyMessage.span),
+            auditHead: try desk.auditHead())
         let notice = message.notice(began: round.began)
         for reader in message.readers(in: registry) where !round.told.contains(reader.code) {
             var personal = notice
@@ -167,11 +168,14 @@ struct DailyMessage {
     let at: Instant
     let watched: Int
     let heard: Int
+    /// Off the machine it bears witness of what was sealed until now.
+    let auditHead: AuditHead?
 
     /// Whoever is paused today is not expected to be heard from, and counted only if they were.
-    init(of site: Site, registry: Registry, at now: Instant, heard: Set<Identifier>) {
+    init(of site: Site, registry: Registry, at now: Instant, heard: Set<Identifier>, auditHead: AuditHead? = nil) {
         self.site = site
         at = now
+        self.auditHead = auditHead
         let watched = registry.patients.values.filter {
             $0.site == site.code && (heard.contains($0.code) || !$0.isPaused(at: now))
         }
@@ -179,13 +183,17 @@ struct DailyMessage {
         self.heard = watched.count { heard.contains($0.code) }
     }
 
-    var text: String { "working: \(watched) watched, \(heard) heard from, \(watched - heard) not" }
+    var counts: String { "working: \(watched) watched, \(heard) heard from, \(watched - heard) not" }
+
+    var text: String {
+        counts + (auditHead.map { "; audit \($0.short)" } ?? "")
+    }
 
     func notice(began: Instant) -> Notice {
         let date = WallClock.words(began, timeZone: site.timeZone).split(separator: " ").dropFirst().first ?? ""
         return Notice(
             key: "daily-\(site.code)-\(date)", site: site.code, sort: "daily",
-            subject: "Homeward \(site.code): \(text)", text: text)
+            subject: "Homeward \(site.code): \(counts)", text: text)
     }
 
     struct Reader {

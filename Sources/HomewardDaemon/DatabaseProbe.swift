@@ -11,13 +11,17 @@ import ServiceLifecycle
 import Synchronization
 
 /// Asks PostgreSQL every two seconds whether it would take a report and what time it is, looks every half minute for
-/// readers that have gone silent, and makes the coming months' partitions once a day.
+/// readers that have gone silent, seals the audit chain every five minutes, and makes the coming months' partitions once a
+/// day.
 ///
 /// A thread of its own: libpq blocks, up to the database deadline, and nothing else may wait for it.
 final class DatabaseProbe: Service {
     private static let interval: Int32 = 2000
     private static let undecidedInterval: Int32 = 100
     private static let upkeepInterval: Int64 = 24 * 3600 * 1_000_000_000
+    /// As often as the chain's head leaves the machine with the heartbeat.
+    private static let sealingInterval: Int64 = 300 * 1_000_000_000
+    private static let sealingPortion: Int32 = 1000
     private static let readerInterval: Int64 = 30 * 1_000_000_000
     /// After the start readers' retained states must come first: what was known before may be long past.
     private static let readerDelay: Int64 = 120 * 1_000_000_000
@@ -80,6 +84,7 @@ final class DatabaseProbe: Service {
     private func work() {
         let upkeep = DatabaseUpkeep(configuration)
         var lastUpkeep: Int64?
+        var nextSealing: Int64 = 0
         var clock = ServerClockWatch()
         var watch = SightWatch(
             mark: AliveMark(directory: stateDirectory, logger: logger), started: wallClock(),
@@ -114,6 +119,7 @@ final class DatabaseProbe: Service {
                     lastUpkeep = now
                 }
                 note(nil)
+                if now >= nextSealing { nextSealing = now + seal(upkeep) }
             } catch {
                 compare(&clock, since: wall, database: nil)
                 if seat.isHolder {
@@ -127,6 +133,18 @@ final class DatabaseProbe: Service {
                 at: wallClock())
             if let unsynchronised { commit.raise(unsynchronised) }
         } while sleep()
+    }
+
+    /// When to seal again. That it can't be done is no reason to take no reports.
+    private func seal(_ upkeep: DatabaseUpkeep) -> Int64 {
+        do throws(StoreFailure) {
+            // What a long absence left is sealed turn by turn.
+            return try upkeep.sealAudit(most: Self.sealingPortion) < Int64(Self.sealingPortion)
+                ? Self.sealingInterval : 0
+        } catch {
+            logger.error("audit chain not sealed", metadata: ["failure": "\(error)"])
+            return Self.sealingInterval
+        }
     }
 
     /// Of earlier lives, and of readers that have gone silent.

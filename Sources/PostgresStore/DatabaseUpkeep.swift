@@ -155,6 +155,17 @@ public final class DatabaseUpkeep {
                 AND (cardinality($2::text[]) = 0 OR site = ANY ($2::text[]))
             """)
 
+    /// Seals what has been committed since, up to that many rows of each table that the audit chain covers, and says how
+    /// many rows those were: as many or more, and there may be more of them. Another instance that seals is not waited for.
+    public func sealAudit(most: Int32 = 1000) throws(StoreFailure) -> Int64 {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add(most)
+        return try connection.run(Self.seal, parameters, doing: "sealing the audit chain").int64(0, 0) ?? 0
+    }
+
+    private static let seal = Statement(name: "seal_audit", sql: "SELECT homeward.seal_audit($1::int4)")
+
     /// Makes the partitions of the coming months; for once a day. Doing it again changes nothing.
     public func maintain() throws(StoreFailure) {
         try connection.startCheckedCall()
