@@ -86,23 +86,27 @@ struct Daemon {
             session: BrokerSession(
                 directory: state.path, broker: "\(loaded.broker.host):\(loaded.broker.port)",
                 clientID: loaded.broker.clientID),
-            lease: lease, subscriber: subscriber, commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
+            lease: lease, subscriber: subscriber, commit: commit, instruments: instruments,
+            logger: Logger(label: "pipeline"))
         let channels = DeliveryWiring.channels(configuration, broker: subscriber)
         let health = DeliveryWiring.health(commit)
         let outbox: any DeliveryQueue & Sendable =
             state.outage.map { WatchedDeliveryQueue(queue, unsent: commit.unsent, told: $0.deliveries) } ?? queue
         dispatcher = try Dispatcher(
-            queue: SeatedDeliveryQueue(outbox, seat: seat), channels: channels, health: health, instruments: instruments,
+            queue: SeatedDeliveryQueue(outbox, seat: seat), channels: channels, health: health,
+            instruments: instruments,
             logger: Logger(label: "delivery"))
         outageDispatcher = try state.outage.map { outage in
             try Dispatcher(
-                queue: SeatedDeliveryQueue(outage.deliveries, seat: seat), channels: channels, health: health, instruments: instruments,
+                queue: SeatedDeliveryQueue(outage.deliveries, seat: seat), channels: channels, health: health,
+                instruments: instruments,
                 logger: Logger(label: "outage-delivery"))
         }
         probe = DatabaseProbe(
             loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes),
             clientID: loaded.broker.clientID, stateDirectory: state.path,
-            syntheticCode: Identifier(loaded.syntheticCode), seat: seat, commit: commit, logger: Logger(label: "database"))
+            syntheticCode: Identifier(loaded.syntheticCode), seat: seat, commit: commit,
+            logger: Logger(label: "database"))
         desk = PostgresCareDesk(loaded.database, packs: packs, served: served, logger: Logger(label: "page"))
         coverage = CoverageWatch(
             loaded.database, registry: board, sites: judging.sites, seat: seat, commit: commit,

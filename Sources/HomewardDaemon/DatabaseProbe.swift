@@ -107,7 +107,8 @@ final class DatabaseProbe: Service {
                 if seat.isHolder {
                     if wasStandby {
                         // Until now somebody else looked: what our own mark says is not what was seen.
-                        watch = SightWatch(takingOverAt: wallClock(), monotonic: now, in: stateDirectory, logger: logger)
+                        watch = SightWatch(
+                            takingOverAt: wallClock(), monotonic: now, in: stateDirectory, logger: logger)
                         wasStandby = false
                     }
                     try look(&watch, upkeep, now: now)

@@ -44,6 +44,11 @@ public struct Doctor: Sendable {
         for notice in loaded.notices { report.add(.configuration, .warning, notice.description) }
         let isGood = await Self.onThread { DoctorChecks(loaded: loaded, report: report).run() }
         guard let registry = isGood else { return report.status }
+        if let holder = await Self.onThread({ Self.otherHolder(loaded) }) {
+            // Its alert would be posted to that machine.
+            report.add(.selfTest, .skipped, "this instance stands by for \(holder), where it is tested")
+            return report.status
+        }
         let arrivals = SelfTestArrivals()
         do {
             return try await LoopbackSink.serving(
@@ -62,6 +67,12 @@ public struct Doctor: Sendable {
             report.add(.selfTest, .failed(.unavailable), "no port to wait for the alert: \(error)")
             return report.status
         }
+    }
+
+    /// The machine that holds this instance's lease, where that is another one.
+    private static func otherHolder(_ loaded: LoadedConfiguration) -> String? {
+        guard let instance = LeaseFile.instance(in: loaded.configuration.spool.directory) else { return nil }
+        return try? PostgresLease.otherHolder(loaded.database, shard: loaded.broker.clientID, instance: instance)
     }
 
     /// Everything here blocks; Swift's own threads must not.

@@ -179,6 +179,7 @@ final class LeaseKeeper: Service, MetricsSource {
                 let answer = try lease.renew(
                     state.isFresh ? nil : state.epoch, isStart: state.isFresh, mark: state.mark)
                 take(answer, &state)
+                seat.noteLook()
                 // Whoever waits looks again when it ends.
                 let left =
                     answer.isMine
@@ -186,6 +187,7 @@ final class LeaseKeeper: Service, MetricsSource {
                 wait = max(Self.margin, started + left - linux_monotonic_nanoseconds())
             } catch {
                 fail(error, &state)
+                seat.noteLook()
                 wait = Self.pause
             }
         }
@@ -224,7 +226,8 @@ final class LeaseKeeper: Service, MetricsSource {
             state.isFresh = false
             state.epoch = answer.epoch
             link.withLock { link in
-                link.isPaired = answer.standbys != nil
+                // For this life: one that was there may come back at any time.
+                if answer.standbys != nil { link.isPaired = true }
                 link.wasTaken = false
                 link.yieldsUntil = nil
             }
@@ -260,8 +263,8 @@ final class LeaseKeeper: Service, MetricsSource {
     /// Two configurations that are no pair.
     private func mismatch(_ answer: PostgresLease.Answer) -> String? {
         guard !answer.isMine, answer.sites != sites else { return nil }
-        return "the lease \(seat.shard) is held by \(answer.holder) for sites \(answer.sites), and this instance serves "
-            + "\(sites): give each shard its own broker.client_id"
+        return "the lease \(seat.shard) is held by \(answer.holder) for sites \(answer.sites), and this instance "
+            + "serves \(sites): give each shard its own broker.client_id"
     }
 
     private func remember(_ answer: PostgresLease.Answer, _ state: Life) {
@@ -271,8 +274,8 @@ final class LeaseKeeper: Service, MetricsSource {
             let kept = file.written?.mark ?? 0
             file.write(
                 LeaseMemory(
-                    word: answer.isMine ? .held : .released, shard: seat.shard, epoch: answer.isMine ? answer.epoch : state.epoch,
-                    isPaired: !answer.isMine || answer.standbys != nil,
+                    word: answer.isMine ? .held : .released, shard: seat.shard,
+                    epoch: answer.isMine ? answer.epoch : state.epoch, isPaired: link.withLock(\.isPaired),
                     mark: mark - kept < 15 && kept <= mark ? max(kept, 1) : mark))
         }
     }

@@ -56,22 +56,33 @@ struct LeaseFile {
     /// - Throws: when the directory can't be written.
     init(directory: String) throws {
         path = directory + "/lease"
-        let identity = directory + "/instance"
-        var own = (try? String(contentsOfFile: identity, encoding: .utf8))?
-            .trimmingCharacters(in: .whitespacesAndNewlines)
-        if own?.isEmpty ?? true {
+        if let known = Self.instance(in: directory) {
+            instance = known
+        } else {
             let fresh = hexadecimal(randomBytes(16))
-            try (fresh + "\n").write(toFile: identity, atomically: true, encoding: .utf8)
-            own = fresh
+            try (fresh + "\n").write(toFile: Self.identity(in: directory), atomically: true, encoding: .utf8)
+            instance = Self.instance(of: fresh)
         }
-        let machine = (try? String(contentsOfFile: "/etc/machine-id", encoding: .utf8)) ?? ""
-        // machine-id(5) asks not to show it to others as it is.
-        instance = hexadecimal(Array(sha256(Array((machine + (own ?? "")).utf8)).prefix(8)))
         let kept = (try? String(contentsOfFile: path, encoding: .utf8)).flatMap(LeaseMemory.init)
         // Of a version without leases: it had subscribed, so it was the only one.
         let isOlder = FileManager.default.fileExists(atPath: directory + "/broker-session")
         found = kept ?? (isOlder ? LeaseMemory(word: .held, shard: nil, epoch: nil, isPaired: false, mark: nil) : nil)
         written = kept
+    }
+
+    private static func identity(in directory: String) -> String { directory + "/instance" }
+
+    private static func instance(of identity: String) -> String {
+        let machine = (try? String(contentsOfFile: "/etc/machine-id", encoding: .utf8)) ?? ""
+        // machine-id(5) asks not to show it to others as it is.
+        return hexadecimal(Array(sha256(Array((machine + identity).utf8)).prefix(8)))
+    }
+
+    /// Whose directory that is; nil: no daemon has begun there.
+    static func instance(in directory: String) -> String? {
+        guard let text = try? String(contentsOfFile: identity(in: directory), encoding: .utf8) else { return nil }
+        let identity = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        return identity.isEmpty ? nil : instance(of: identity)
     }
 
     /// Where it can't be written, a start while the database is away waits for it.

@@ -101,7 +101,8 @@ struct Pipeline: Service {
             let stores = store.take()
             var stage = CommitStage(
                 processor: BatchProcessor(packs: packs, options: options, crashGuard: crashGuard), store: stores.store,
-                standby: stores.standby, seat: lease.seat, handover: stores.handover, durable: durable, instruments: instruments, control: commit, logger: logger)
+                standby: stores.standby, seat: lease.seat, handover: stores.handover, durable: durable,
+                instruments: instruments, control: commit, logger: logger)
             stage.run(committer.take())
         }
         _ = StageThread.start(name: "mqtt") {

@@ -20,7 +20,7 @@ final class SeatedDeliveryQueue: DeliveryQueue, Sendable {
     deinit { close(descriptor) }
 
     func claim(limit: Int, lease: Interval) throws -> [DeliveryJob] {
-        seat.isHolder ? try queue.claim(limit: limit, lease: lease) : []
+        seat.isHolder && !seat.isLookOld ? try queue.claim(limit: limit, lease: lease) : []
     }
 
     func record(_ outcome: DeliveryOutcome, of job: DeliveryJob) throws { try queue.record(outcome, of: job) }

@@ -24,8 +24,9 @@ public struct TimersAfterRestore {
                 for item in items { output.write(Self.json(item)) }
                 return .success
             }
+            let seconds = hold.behind.multipliedReportingOverflow(by: 2).partialValue
             output.write(
-                "restored: found at \(RFC3339.format(hold.foundAt)), the database was about \(hold.behind * 2) s behind")
+                "restored: found at \(RFC3339.format(hold.foundAt)), the database was about \(seconds) s behind")
             output.write("\(items.count) that were due before \(RFC3339.format(hold.before)) wait:")
             for item in items {
                 let alert = item.alert.map { "  \($0)" } ?? ""

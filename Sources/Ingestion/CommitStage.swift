@@ -69,7 +69,8 @@ public struct CommitStage {
     ///   - durable: from the receipt of a report until it must be durable.
     public init(
         processor: BatchProcessor, store: any CommitStore, standby: (any Standby)? = nil, seat: LeaseSeat? = nil,
-        handover: (any Handover)? = nil, durable: Duration = .seconds(2), instruments: PipelineInstruments, control: CommitControl, logger: Logger
+        handover: (any Handover)? = nil, durable: Duration = .seconds(2), instruments: PipelineInstruments,
+        control: CommitControl, logger: Logger
     ) {
         self.processor = processor
         self.store = store
@@ -132,6 +133,7 @@ public struct CommitStage {
 
     /// False when it was told to give up before the slots were durable.
     private mutating func work(_ range: Range<Int>, _ ring: inout RingStage<Slot>) -> Bool {
+        lookAtLease()
         takeNews()
         spooling.judgedThrough = max(spooling.judgedThrough, range.upperBound - 1)
         var pending = Self.candidates(range, &ring)
@@ -268,7 +270,7 @@ public struct CommitStage {
                 case .fenced:
                     complain(error)
                     processor.forgetStoreState()
-                    seat?.lose(seat?.epoch)
+                    _ = isFenced(error)
                     return .late
                 case .poison where !poison.isSuspicious(now: started):
                     if let fate = bisect(&batch, error, until: limit) { return fate }

@@ -9,6 +9,7 @@ import RingBuffer
 extension CommitStage {
     /// After each batch, and each second without one.
     mutating func betweenBatches() {
+        lookAtLease()
         guard isHolder else { return standAside() }
         comeBack()
         takeHandedOver()
@@ -174,9 +175,10 @@ extension CommitStage {
         } catch {
             store.rollback()
             complain(error)
+            processor.forgetStoreState()
+            guard !isFenced(error) else { return }
             control.note(error)
             accounts.failed(error)
-            processor.forgetStoreState()
             wasLate()
             return
         }
@@ -196,7 +198,7 @@ extension CommitStage {
     private mutating func commitNews() {
         guard processor.hasFindings || standby?.ledger.lateOutcomes.isEmpty == false else { return }
         var none: [Candidate] = []
-        if makeDurable(&none, until: linux_monotonic_nanoseconds() + patience) == .late, standby != nil {
+        if makeDurable(&none, until: linux_monotonic_nanoseconds() + patience) == .late, isHolder, standby != nil {
             beginSpooling()
         }
     }

@@ -16,6 +16,8 @@ extension CommitStage {
     /// While nobody has said who holds the lease, or a message is under way. Nanoseconds.
     private static let waitingPause: Int64 = 100_000_000
 
+    private static let longestLook: Int64 = 3_000_000_000
+
     // MARK: - Without the lease
 
     /// After each batch, and each second without one, while another instance holds the lease or nobody has said yet.
@@ -120,6 +122,23 @@ extension CommitStage {
             }
             guard control.sleep(milliseconds: 100) else { return false }
         }
+    }
+
+    // MARK: - In doubt
+
+    /// After a standstill nothing is judged or told before the lease was asked for again: a few milliseconds where the
+    /// database is there, and no longer than its deadline where it is not.
+    func lookAtLease() {
+        guard let seat else { return }
+        let limit = linux_monotonic_nanoseconds() + Self.longestLook
+        while seat.isHolder, seat.isLookOld, linux_monotonic_nanoseconds() < limit, control.sleep(milliseconds: 5) {}
+    }
+
+    /// Another instance holds the lease by now, said the store: nothing is told of what failed so.
+    func isFenced(_ failure: StoreFailure) -> Bool {
+        guard failure.kind == .fenced else { return false }
+        seat?.lose(seat?.epoch)
+        return true
     }
 
     // MARK: - With it again

@@ -1,3 +1,4 @@
+import CLinux
 import Synchronization
 
 /// Whether this instance is the one of its shard that reads from the broker, judges, keeps time and tells. Any thread.
@@ -24,6 +25,10 @@ public final class LeaseSeat: Sendable {
     /// This instance's, as the lease has it.
     public let instance: String
     private let state = Mutex(State())
+    /// When the lease was last asked for, whatever came of it; monotonic nanoseconds, 0: never.
+    private let looked = Atomic<Int64>(0)
+    /// Longer than any look takes; the lease itself lasts no longer.
+    static let oldLook: Int64 = 6_000_000_000
 
     public init(shard: String, instance: String) {
         self.shard = shard
@@ -36,6 +41,15 @@ public final class LeaseSeat: Sendable {
 
     /// Nil where it is not held, or not taken yet.
     public var epoch: Int64? { if case .holder(let epoch) = standing { epoch } else { nil } }
+
+    /// The lease was asked for; there may have been no answer.
+    public func noteLook() { looked.store(linux_monotonic_nanoseconds(), ordering: .releasing) }
+
+    /// The process stood still, or its keeper does: it may have another holder by now, and nobody here knows.
+    public var isLookOld: Bool {
+        let last = looked.load(ordering: .acquiring)
+        return last != 0 && linux_monotonic_nanoseconds() - last > Self.oldLook
+    }
 
     /// Called after each change, on the thread that made it; must not wait.
     public func onChange(_ observe: @escaping @Sendable (Standing) -> Void) {

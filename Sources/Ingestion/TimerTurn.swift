@@ -178,6 +178,7 @@ extension CommitStage {
             store.rollback()
             complain(error)
             processor.forgetStoreState()
+            guard !isFenced(error) else { return false }
             timerTurn.failed()
             nextTimers = linux_monotonic_nanoseconds() + Self.timerPause
             tellOfSilenceAlone()
@@ -204,6 +205,7 @@ extension CommitStage {
             store.rollback()
             complain(error)
             processor.forgetStoreState()
+            guard !isFenced(error) else { return }
             dueReadings.size = max(1, dueReadings.size / 4)
             dueReadings.next = linux_monotonic_nanoseconds() + Self.timerPause
         }

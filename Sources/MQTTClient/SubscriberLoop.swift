@@ -296,7 +296,8 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
     /// The next time at which something is due that no descriptor announces; a beat for the watchdog in any case.
     private func wakeAt(now: Int64) -> Int64 {
         var times: [Int64?] = [
-            control.isAllowed ? publisher.connection.wakeAt : nil, stopDeadline, publisher.nextConfirmation, control.publications.nextDeadline,
+            control.isAllowed ? publisher.connection.wakeAt : nil, stopDeadline, publisher.nextConfirmation,
+            control.publications.nextDeadline,
         ]
         switch phase {
         case .holding(let since), .flushing(let since):

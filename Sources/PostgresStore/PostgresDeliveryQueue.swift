@@ -106,6 +106,8 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
             UPDATE homeward.timer t SET due_at = now()
             FROM homeward.outbox o
             WHERE o.delivery_key = ANY ($1::text[]) AND t.kind = $2::text AND t.subject = o.alert::text
+                AND ($3::text IS NULL OR EXISTS (
+                    SELECT FROM homeward.lease WHERE shard = $3::text AND epoch = $4::int8))
                 AND t.due_at > now() AND (t.lease_until IS NULL OR t.lease_until <= now())
                 AND NOT EXISTS (
                     SELECT FROM homeward.outbox later
@@ -224,6 +226,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         var parameters = PostgresParameters()
         parameters.addTexts(of: job.rows) { $0 }
         parameters.add(Self.escalationTimer)
+        LeaseFence.add(seat, to: &parameters)
         _ = try connection.run(Self.movingOn, parameters, doing: "moving on from a dead channel")
     }
 

@@ -45,6 +45,24 @@ public final class PostgresLease {
             WHERE shard = $1::text AND epoch = $2::int8 AND instance = $3::text
             """)
 
+    private static let other = Statement(
+        name: "other_holder",
+        sql: """
+            SELECT name FROM homeward.lease WHERE shard = $1::text AND expires_at > now() AND instance <> $2::text
+            """)
+
+    /// The machine of another instance that holds the lease now; nil: none does.
+    public static func otherHolder(
+        _ configuration: DatabaseConfiguration, shard: String, instance: String
+    ) throws(StoreFailure) -> String? {
+        var connection = PostgresConnection(configuration.named("lease"))
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add(shard)
+        parameters.add(instance)
+        return try connection.run(other, parameters, doing: "reading the lease").text(0, 0)
+    }
+
     /// Connects at the first call, not here.
     ///
     /// - Parameters:
@@ -113,8 +131,10 @@ enum LeaseFence {
         }
     }
 
-    static func calls(_ seat: LeaseSeat) throws(StoreFailure) -> [(statement: Statement, parameters: PostgresParameters)]
-    {
+    typealias Call = (statement: Statement, parameters: PostgresParameters)
+
+    /// The end of a transaction of the holder's.
+    static func calls(_ seat: LeaseSeat) throws(StoreFailure) -> [Call] {
         switch seat.standing {
         case .holder(let epoch?):
             var parameters = PostgresParameters()

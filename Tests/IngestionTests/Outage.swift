@@ -11,6 +11,8 @@ final class FlakyStore: CommitStore {
     let isAway = Atomic<Bool>(false)
     /// The next so many COMMITs succeed and say that they failed.
     let lostAnswers = Atomic<Int>(0)
+    /// Every COMMIT is refused for another instance's lease.
+    let isFenced = Atomic<Bool>(false)
 
     init(_ memory: MemoryStore) { self.memory = memory }
 
@@ -78,6 +80,9 @@ final class FlakyStore: CommitStore {
     }
     func commit() throws(StoreFailure) {
         try check()
+        if isFenced.load(ordering: .acquiring) {
+            throw StoreFailure(kind: .fenced, sqlState: "HW001", message: "another instance holds the lease")
+        }
         try memory.commit()
         if lostAnswers.load(ordering: .acquiring) > 0 {
             lostAnswers.subtract(1, ordering: .acquiringAndReleasing)

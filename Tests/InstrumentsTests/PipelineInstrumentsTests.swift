@@ -45,7 +45,8 @@ private func samples(of page: String) -> [String: Double] {
             found == [
                 "homeward_reports_received_total counter", "homeward_reports_stored_total counter",
                 "homeward_reports_duplicate_total counter", "homeward_reports_quarantined_total counter",
-                "homeward_reports_in_flight gauge", "homeward_readings_stored_total counter",
+                "homeward_reports_handed_over_total counter", "homeward_reports_in_flight gauge",
+                "homeward_readings_stored_total counter",
                 "homeward_readings_refused_total counter", "homeward_statuses_refused_total counter",
                 "homeward_alerts_raised_total counter",
                 "homeward_deliveries_total counter", "homeward_ring_occupancy_ratio gauge",

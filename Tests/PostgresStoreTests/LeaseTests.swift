@@ -107,6 +107,25 @@ extension PostgresStoreSuite {
             #expect(try b.renew(nil, isStart: false, mark: nil).isMine)
         }
 
+        /// After a failover or a restore: the row is not there, or of an earlier time.
+        @Test func aDatabaseThatIsBehindIsCaughtUpWithAndTakesNothingFromTheHolder() throws {
+            let database = try TestDatabase()
+            let (a, b) = (Self.lease(database, "a"), Self.lease(database, "b"))
+            let store = Self.store(database, Self.seat("a", epoch: 5))
+            let missing = #expect(throws: StoreFailure.self) { try store.store([report(key())]) }
+            #expect(missing?.kind == .transient)
+            store.rollback()
+            _ = try b.renew(2, isStart: false, mark: nil)
+            let behind = #expect(throws: StoreFailure.self) { try store.store([report(key())]) }
+            #expect(behind?.kind == .transient)
+            store.rollback()
+            // The row of another, of an earlier epoch, has not ended yet.
+            let caughtUp = try a.renew(5, isStart: false, mark: nil)
+            #expect(caughtUp.isMine && caughtUp.epoch == 6)
+            try Self.store(database, Self.seat("a", epoch: 6)).store([report(key())])
+            #expect(try !b.renew(3, isStart: false, mark: nil).isMine)
+        }
+
         @Test func deliveriesAreClaimedUnderTheLeaseAlone() throws {
             let database = try TestDatabase()
             _ = try Self.lease(database, "a").renew(nil, isStart: true, mark: nil)

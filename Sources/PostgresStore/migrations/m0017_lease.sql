@@ -63,14 +63,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN coalesce((SELECT before FROM homeward.restore_hold WHERE ended_at IS NULL), '-infinity');
 
 -- In the transaction of each commit of a holder's: refused once the lease is another's. Taken over it can't be before
--- that transaction has ended.
+-- that transaction has ended. Where the database is behind (a failover, a restore) there is no such epoch yet: the commit
+-- is tried again, and the lease renewed first.
 CREATE FUNCTION homeward.hold_lease(wanted_shard text, wanted_epoch bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM FROM homeward.lease l WHERE l.shard = wanted_shard AND l.epoch = wanted_epoch FOR KEY SHARE;
-    IF NOT FOUND THEN
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM FROM homeward.lease l WHERE l.shard = wanted_shard AND l.epoch > wanted_epoch;
+    IF FOUND THEN
         RAISE EXCEPTION 'another instance holds the lease' USING ERRCODE = 'HW001';
     END IF;
+    RAISE EXCEPTION 'the lease is not renewed here yet' USING ERRCODE = '40001';
 END $$;
 
 -- Renews the lease, takes it where it is free, or notes that we wait for it. `my_epoch`: as whose holder we were last;
@@ -101,7 +107,7 @@ BEGIN
         ON CONFLICT (shard) DO UPDATE SET epoch = greatest(l.epoch, my_epoch) + 1, instance = me, name = my_name,
             sites = my_sites, renewals = greatest(l.renewals, my_mark) + 1, taken_at = excluded.taken_at,
             expires_at = excluded.expires_at
-        WHERE l.expires_at <= now() OR is_start AND l.instance = me;
+        WHERE l.expires_at <= now() OR l.epoch < my_epoch OR is_start AND l.instance = me;
     END IF;
     is_mine := FOUND;
     SELECT l.epoch, l.name, l.sites, l.renewals, extract(epoch FROM l.expires_at - clock_timestamp()) * 1000000

@@ -94,6 +94,8 @@ extension FaultSuite {
             let status = try second.run("status", "--config", second.configurationFile.path)
             #expect(status.status == 0, "\(status.output)\(status.errors)")
             #expect(status.output.contains("lease        standing by"), "\(status.output)")
+            let doctor = try second.run("doctor", "--config", second.configurationFile.path)
+            #expect(doctor.output.contains("this instance stands by for"), "\(doctor.output)\(doctor.errors)")
         }
 
         /// It waits, and says for whom.
@@ -125,7 +127,8 @@ extension FaultSuite {
             #expect(try eventually { try holder.value("SELECT count(*) FROM homeward.handover") == "0" })
             readers.lose(patience: .seconds(1))
             #expect(
-                eventually(every: .milliseconds(100)) { ledger.unreceipted.isEmpty }, "\(ledger.unreceipted.prefix(20))")
+                eventually(every: .milliseconds(100)) { ledger.unreceipted.isEmpty },
+                "\(ledger.unreceipted.prefix(20))")
             let problems = try ledger.check()
             #expect(problems.isEmpty, "\(problems.prefix(40).joined(separator: "\n")); \(holder.log.suffix(3000))")
             #expect(eventually { holder.metric("homeward_reports_in_flight") == 0 })
