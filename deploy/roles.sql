@@ -42,7 +42,7 @@ SELECT format('ALTER FUNCTION %s OWNER TO homeward_owner', p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = to_regnamespace('homeward') AND
     (p.proname IN ('make_partitions', 'refuse_change', 'flag_names', 'web_viewer', 'make_policies', 'tell_page',
-        'this_cluster', 'audit_encoding', 'chain_history', 'seal_audit')
+            'hold_lease', 'renew_lease', 'held_before', 'this_cluster', 'audit_encoding', 'chain_history', 'seal_audit')
         OR starts_with(p.proname, 'grant_rights')) \gexec
 SELECT 'ALTER SCHEMA homeward OWNER TO homeward_owner' WHERE to_regnamespace('homeward') IS NOT NULL \gexec
 SELECT 'SELECT homeward.grant_rights()' WHERE to_regprocedure('homeward.grant_rights()') IS NOT NULL \gexec

@@ -30,16 +30,18 @@ final class DailyMessages: Service {
     private let configuration: DatabaseConfiguration
     private let board: RegistryBoard
     private let channels: DeliveryChannels
+    private let seat: LeaseSeat
     private let logger: Logger
     private let wakeUp = WakeUp()
 
     init(
         _ configuration: DatabaseConfiguration, registry board: RegistryBoard, channels: DeliveryChannels,
-        logger: Logger
+        seat: LeaseSeat, logger: Logger
     ) {
         self.configuration = configuration
         self.board = board
         self.channels = channels
+        self.seat = seat
         self.logger = logger
     }
 
@@ -60,7 +62,7 @@ final class DailyMessages: Service {
         let desk = DailyMessageDesk(configuration)
         var ensured: Int64?
         while wakeUp.sleep(milliseconds: Self.interval) {
-            guard let registry = board.registry else { continue }
+            guard seat.isHolder, let registry = board.registry else { continue }
             do {
                 if ensured != registry.version {
                     let now = wallClock()

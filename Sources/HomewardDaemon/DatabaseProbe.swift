@@ -17,6 +17,7 @@ import Synchronization
 /// A thread of its own: libpq blocks, up to the database deadline, and nothing else may wait for it.
 final class DatabaseProbe: Service {
     private static let interval: Int32 = 2000
+    private static let undecidedInterval: Int32 = 100
     private static let upkeepInterval: Int64 = 24 * 3600 * 1_000_000_000
     /// As often as the chain's head leaves the machine with the heartbeat.
     private static let sealingInterval: Int64 = 300 * 1_000_000_000
@@ -31,6 +32,7 @@ final class DatabaseProbe: Service {
     private let stateDirectory: String
     /// Of this instance's self-test.
     private let syntheticCode: Identifier?
+    private let seat: LeaseSeat
     private let commit: CommitControl
     private let logger: Logger
     private let connected = Atomic(false)
@@ -43,13 +45,14 @@ final class DatabaseProbe: Service {
     ///   - clientID: what makes this instance the same over its lives.
     init(
         _ configuration: DatabaseConfiguration, sites: [Identifier], clientID: String, stateDirectory: String,
-        syntheticCode: Identifier?, commit: CommitControl, logger: Logger
+        syntheticCode: Identifier?, seat: LeaseSeat, commit: CommitControl, logger: Logger
     ) {
         self.configuration = configuration
         self.sites = sites
         self.clientID = clientID
         self.stateDirectory = stateDirectory
         self.syntheticCode = syntheticCode
+        self.seat = seat
         self.commit = commit
         self.logger = logger
         stopDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
@@ -88,6 +91,7 @@ final class DatabaseProbe: Service {
             monotonic: linux_monotonic_nanoseconds())
         var kernel = KernelClockWatch()
         var isFirstLook = true
+        var wasStandby = false
         if linux_clock_is_synchronised() == 0 {
             logger.warning("the kernel does not call its clock synchronised: is a time service running here?")
         }
@@ -95,12 +99,21 @@ final class DatabaseProbe: Service {
             let wall = wallClock()
             do throws(StoreFailure) {
                 compare(&clock, since: wall, database: try upkeep.probe())
-                if let syntheticCode {
+                if let syntheticCode, seat.isHolder {
                     note(try upkeep.selfTestFailure(of: syntheticCode), isFirst: isFirstLook)
                     isFirstLook = false
                 }
                 let now = linux_monotonic_nanoseconds()
-                try look(&watch, upkeep, now: now)
+                if seat.isHolder {
+                    if wasStandby {
+                        // Until now somebody else looked: what our own mark says is not what was seen.
+                        watch = SightWatch(takingOverAt: wallClock(), monotonic: now, in: stateDirectory, logger: logger)
+                        wasStandby = false
+                    }
+                    try look(&watch, upkeep, now: now)
+                } else if seat.standing == .standby {
+                    wasStandby = true
+                }
                 if lastUpkeep.map({ now - $0 > Self.upkeepInterval }) ?? true {
                     try upkeep.maintain()
                     lastUpkeep = now
@@ -109,7 +122,9 @@ final class DatabaseProbe: Service {
                 if now >= nextSealing { nextSealing = now + seal(upkeep) }
             } catch {
                 compare(&clock, since: wall, database: nil)
-                try? watch.markAlive(now: linux_monotonic_nanoseconds(), at: wallClock(), in: nil)
+                if seat.isHolder {
+                    try? watch.markAlive(now: linux_monotonic_nanoseconds(), at: wallClock(), in: nil)
+                }
                 note(error)
             }
             let isSynchronised = linux_clock_is_synchronised()
@@ -196,6 +211,7 @@ final class DatabaseProbe: Service {
     /// False when it is time to stop.
     private func sleep() -> Bool {
         var waited = pollfd(fd: stopDescriptor, events: Int16(POLLIN), revents: 0)
-        return unsafe poll(&waited, 1, Self.interval) == 0
+        // Who looks is said soon after the start.
+        return unsafe poll(&waited, 1, seat.standing == .undecided ? Self.undecidedInterval : Self.interval) == 0
     }
 }

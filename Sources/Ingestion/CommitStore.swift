@@ -12,6 +12,8 @@ public struct StoreFailure: Error, Sendable, CustomStringConvertible {
         /// SQLSTATE 42, 28, 3D, 0A, a schema too old or too new, unsafe server settings: nothing will work until
         /// somebody mends it. Quarantine nothing.
         case misconfigured
+        /// HW001: another instance holds the lease by now, and what was read and judged is its to judge.
+        case fenced
     }
 
     public var kind: Class

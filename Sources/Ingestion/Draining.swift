@@ -9,6 +9,9 @@ import RingBuffer
 extension CommitStage {
     /// After each batch, and each second without one.
     mutating func betweenBatches() {
+        guard isHolder else { return standAside() }
+        comeBack()
+        takeHandedOver()
         guard let standby else {
             commitNews()
             takeTimers()
@@ -133,7 +136,7 @@ extension CommitStage {
     }
 
     /// Receipts follow the commit.
-    private func answer(_ batch: [Candidate]) {
+    func answer(_ batch: [Candidate]) {
         for candidate in batch {
             guard let topic = candidate.decoded.topic,
                 let receipt = candidate.outcome.receipt(for: candidate.message, candidate.decoded)
@@ -157,7 +160,7 @@ extension CommitStage {
             spooling.isActive = false
             logger.notice("spool drained: reports go straight to PostgreSQL again")
         }
-        guard standby.spool.count(of: .overflow) == 0 else { return }
+        guard standby.spool.count(of: .overflow) == 0, seat?.hasHandover != true else { return }
         // What silence has made red in memory is told of: it must be recorded with that.
         guard fireTimers(waited: .seconds(0)) else { return wasLate() }
         guard nextTimers > 0 else { return }

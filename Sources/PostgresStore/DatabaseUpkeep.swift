@@ -30,8 +30,8 @@ public final class DatabaseUpkeep {
         return try connection.run(Self.alive, parameters, doing: "noting that we are alive").instant(0, 0)
     }
 
-    /// The readers that have been offline for longer than `grace` and have reported nothing since, by the server's
-    /// clock, with how many of each site have ever told their state, and which alerts about it are open.
+    /// The patients' readers that have been offline for longer than `grace` and have reported nothing since, by the
+    /// server's clock, with how many of each site have ever told their state, and which alerts about it are open.
     ///
     /// - Parameter sites: those that this instance serves; empty: all.
     public func silentReaders(
@@ -121,12 +121,16 @@ public final class DatabaseUpkeep {
     }
 
     private static let clock = Statement(name: "clock", sql: "SELECT clock_timestamp()")
+    // A reader that is nobody's, put away in a drawer, tells of no patient.
     private static let offline = Statement(
         name: "offline_readers",
         sql: """
             SELECT d.code, s.code, o.since
             FROM homeward.device_status o JOIN homeward.device d ON d.id = o.device JOIN homeward.site s ON s.id = d.site
             WHERE NOT o.online AND o.since < now() - $1::int8 * interval '1 microsecond'
+                AND EXISTS (
+                    SELECT FROM homeward.pairing p
+                    WHERE p.device = o.device AND p.retired_version IS NULL AND p.period @> now())
                 AND (cardinality($2::text[]) = 0 OR s.code = ANY ($2::text[]))
                 AND NOT EXISTS (
                     SELECT FROM homeward.report r WHERE r.device = o.device AND r.received_at > o.since)
@@ -137,7 +141,10 @@ public final class DatabaseUpkeep {
         sql: """
             SELECT s.code, count(*)
             FROM homeward.device_status o JOIN homeward.device d ON d.id = o.device JOIN homeward.site s ON s.id = d.site
-            WHERE cardinality($1::text[]) = 0 OR s.code = ANY ($1::text[])
+            WHERE (cardinality($1::text[]) = 0 OR s.code = ANY ($1::text[]))
+                AND EXISTS (
+                    SELECT FROM homeward.pairing p
+                    WHERE p.device = o.device AND p.retired_version IS NULL AND p.period @> now())
             GROUP BY s.code
             """)
     private static let open = Statement(

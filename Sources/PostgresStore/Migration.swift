@@ -21,6 +21,7 @@ struct Migration: Sendable {
         Migration(version: 12, name: "m0012_self_test.sql", sql: PackageResources.m0012_self_test_sql),
         Migration(version: 13, name: "m0013_sight.sql", sql: PackageResources.m0013_sight_sql),
         Migration(version: 14, name: "m0014_web.sql", sql: PackageResources.m0014_web_sql),
+        Migration(version: 17, name: "m0017_lease.sql", sql: PackageResources.m0017_lease_sql),
         Migration(version: 18, name: "m0018_audit.sql", sql: PackageResources.m0018_audit_sql),
     ]
 }

@@ -82,6 +82,14 @@ extension PostgresStoreSuite {
         @Test func `a reader is silent since it went offline, however often that is said, until it reports`() throws {
             let database = try TestDatabase()
             let store = database.store()
+            // The fifth is in a drawer, the sixth was given back.
+            try database.query(
+                """
+                INSERT INTO homeward.pairing (device, patient, period, version)
+                SELECT d.id, p.id, tstzrange('2020-01-01', CASE d.code WHEN 'dev-0006' THEN now() END), 1
+                FROM homeward.device d, homeward.patient p
+                WHERE p.code = 'P0001' AND d.code BETWEEN 'dev-0001' AND 'dev-0006' AND d.code <> 'dev-0005'
+                """)
             func say(_ rows: DeviceStatusRow...) throws {
                 var batch = CommitBatch()
                 batch.statuses = rows
@@ -91,7 +99,9 @@ extension PostgresStoreSuite {
                 status("dev-0001", online: false, at: now - .hours(6)),
                 status("dev-0002", online: false, at: now - .hours(3)),
                 status("dev-0003", online: true, at: now - .hours(9)),
-                status("dev-0004", online: false, at: now - .hours(6)))
+                status("dev-0004", online: false, at: now - .hours(6)),
+                status("dev-0005", online: false, at: now - .hours(6)),
+                status("dev-0006", online: false, at: now - .hours(6)))
             // The broker says a retained status again at each connect.
             try say(status("dev-0001", online: false, at: now - .seconds(1)))
             try store.store([report(key(4, "a"), receivedAt: now - .hours(1))])
