@@ -101,6 +101,8 @@ settings() {
         put 644 "$file" "usr/share/homeward/${file#config/}"
     done
     put 644 config/registry.yaml usr/share/doc/homeward/examples/registry.yaml
+    put 755 deploy/clients/reader.py usr/share/doc/homeward/examples/reader.py
+    put 755 deploy/clients/reader.sh usr/share/doc/homeward/examples/reader.sh
     put 644 deploy/roles.sql usr/share/homeward/roles.sql
     put 644 deploy/broker/mosquitto.conf usr/share/homeward/broker/mosquitto.conf
     put 644 deploy/broker/mosquitto.acl usr/share/homeward/broker/mosquitto.acl

@@ -86,6 +86,11 @@ monitoring() {
     promtool test rules deploy/monitoring/homeward.rules.test.yml
 }
 
+# The Debian package in a bare system, and every command of the guide, with the program of the release build.
+released() { echo "$(swift build -c release --static-swift-stdlib --show-bin-path)/homeward"; }
+package() { deploy/package-test.sh --binary "$(released)"; }
+commands_of_the_guide() { deploy/guide-test.sh --binary "$(released)"; }
+
 # A real chromium works through the care managers' page.
 page_in_a_browser() {
     install_browser
@@ -111,5 +116,7 @@ if [ -z "$quick" ]; then
     step "outage, 2,000 reports a second" outage_at_full_rate
     step "broker and certificates" deploy/broker/test.sh
     step "alert rules" monitoring
+    step "commands of the guide" commands_of_the_guide
+    step "package" package
 fi
 say "all passed in $SECONDS s"

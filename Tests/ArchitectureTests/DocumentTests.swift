@@ -24,6 +24,14 @@ import Testing
         }
     }
 
+    /// So that what a reader of the guide copies is what the tests ran.
+    @Test(arguments: ["reader.py", "reader.sh"])
+    func `the device maker's guide shows the clients as they are`(file: String) throws {
+        let client = try String(contentsOf: SourceTree.root.appending(path: "deploy/clients/\(file)"), encoding: .utf8)
+        #expect(try Self.text(of: "DeviceMakersGuide").contains("\n\(client)```\n"))
+        #expect(client.split(separator: "\n").count <= 66)
+    }
+
     /// Every hazard has what a hazard log asks for, and at least one control that a test shows.
     @Test func `each hazard has its cause, effect, risks and controls`() throws {
         let text = try Self.text(of: "ClinicalSafety")

@@ -55,6 +55,23 @@ extension EndToEndTests {
         #expect(try stack.run("alerts", "--config", config, "list", "--all").output == "no alerts\n")
         #expect(stack.metric(#"homeward_alerts_raised_total{class="clinical",severity="red"}"#) == 0)
         #expect(try !stack.run("triage", "--config", config).output.contains("homeward-self"))
+        // What happened is sealed, and the heartbeat carries the chain's head off the machine.
+        #expect(
+            try eventually {
+                try stack.query("SELECT homeward.seal_audit()") == [["0"]]
+                    && stack.value("SELECT count(*) > 0 FROM homeward.audit_batch") == "t"
+            })
+        #expect(try stack.run("doctor", "--config", config, "--within", "5m").status == 0)
+        let head = try #require(heartbeat.arrivals.last?.auditHead)
+        let verified = try stack.run("audit", "verify", "--config", config, "--head", head)
+        #expect(verified.status == 0, "\(verified.output)\(verified.errors)")
+        #expect(verified.output.hasPrefix("ok: "))
+        _ = try stack.query(
+            "SET session_replication_role = replica; UPDATE homeward.alert_event SET summary = 'nothing happened'")
+        let broken = try stack.run("audit", "verify", "--config", config, "--head", head)
+        #expect(broken.status == 65)
+        #expect(broken.output.contains("alert_event:"))
+        #expect(try stack.run("audit", "verify", "--config", config, "--head", "nonsense").status == 64)
         // Nobody may take what is the self-test's own.
         let file = stack.directory.appending(path: "own.yaml")
         try "sites: [ { code: homeward-self, name: Mine } ]".write(to: file, atomically: true, encoding: .utf8)

@@ -8,6 +8,8 @@ final class WebhookCatcher: Sendable {
         /// The idempotency key.
         var delivery: String
         var body: String
+        /// Of a heartbeat.
+        var auditHead: String?
     }
 
     enum Manner: Sendable { case takes, refuses, losesAnswer }
@@ -66,7 +68,11 @@ final class WebhookCatcher: Sendable {
                 if body.utf8.count >= length ?? 0 {
                     let key = text.split(separator: "\r\n").first { $0.lowercased().hasPrefix("homeward-delivery:") }
                         .map { $0.drop { $0 != ":" }.dropFirst().trimmingCharacters(in: .whitespaces) }
-                    if manner != .refuses { take(Arrival(at: .now, delivery: key ?? "", body: body)) }
+                    let head = text.split(separator: "\r\n").first { $0.hasPrefix("Homeward-Audit-Head: ") }
+                        .map { String($0.dropFirst("Homeward-Audit-Head: ".count)) }
+                    if manner != .refuses {
+                        take(Arrival(at: .now, delivery: key ?? "", body: body, auditHead: head))
+                    }
                     guard manner != .losesAnswer else { return }
                     let status = manner == .refuses ? "503 Service Unavailable" : "204 No Content"
                     let answer = Array("HTTP/1.1 \(status)\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".utf8)
