@@ -164,7 +164,8 @@ let package = Package(
             name: "DocumentsTests", dependencies: ["Documents", "Clinical", "Formats", "Registry"],
             swiftSettings: settings),
         .testTarget(
-            name: "AlertingTests", dependencies: ["Alerting", "Clinical", "Registry"], swiftSettings: settings),
+            name: "AlertingTests", dependencies: ["Alerting", "Clinical", "Registry", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(
             name: "IngestionTests",
             dependencies: [

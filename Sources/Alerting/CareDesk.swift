@@ -128,23 +128,24 @@ public struct Viewer: Hashable, Sendable {
     public var maySearchAudit: Bool { role == .teamLead || role == .administrator }
 }
 
-/// A patient's line of the worklist, with what a person wants beside the state.
-public struct WorklistRow: Hashable, Sendable {
-    public var triage: Triage
-    public var name: String?
-    public var conditions: [String]
-    public var isHighRisk: Bool
+/// A patient's line of the worklist, with what a person wants beside the state. A class, since thousands of them stand in
+/// everybody's list.
+public final class WorklistRow: Hashable, Sendable {
+    public let triage: Triage
+    public let name: String?
+    public let conditions: [String]
+    public let isHighRisk: Bool
     /// Clinical alerts that nobody has answered.
-    public var unanswered: Int
-    public var unansweredSince: Instant?
+    public let unanswered: Int
+    public let unansweredSince: Instant?
     /// Shelved ones.
-    public var muted: Int
+    public let muted: Int
     /// Ended by themselves before anybody saw them.
-    public var recoveredUnseen: Int
+    public let recoveredUnseen: Int
     /// The first follow-up that is due and that nobody has said is done.
-    public var followUp: FollowUp?
+    public let followUp: FollowUp?
     /// When the last review was signed off, today or yesterday.
-    public var reviewedAt: Instant?
+    public let reviewedAt: Instant?
 
     public init(
         triage: Triage, name: String?, conditions: [String], isHighRisk: Bool, unanswered: Int,
@@ -171,16 +172,42 @@ public struct WorklistRow: Hashable, Sendable {
         }
     }
 
-    /// Red, overdue of high risk, amber, a follow-up that is due, grey, paused, green; of the same, those of that key worker first, then the longest
-    /// unanswered.
-    public static func isBefore(_ left: WorklistRow, _ right: WorklistRow, ownOf keyWorker: Identifier) -> Bool {
-        if left.rank != right.rank { return left.rank < right.rank }
-        let isOwn = (left.triage.keyWorker == keyWorker, right.triage.keyWorker == keyWorker)
-        if isOwn.0 != isOwn.1 { return isOwn.0 }
-        let far = Instant(microseconds: .max)
-        let waiting = (left.unansweredSince ?? far, right.unansweredSince ?? far)
-        if waiting.0 != waiting.1 { return waiting.0 < waiting.1 }
-        return left.triage.patient.description < right.triage.patient.description
+    public static func == (left: WorklistRow, right: WorklistRow) -> Bool {
+        left === right
+            || left.triage == right.triage && left.name == right.name && left.conditions == right.conditions
+                && left.isHighRisk == right.isHighRisk && left.unanswered == right.unanswered
+                && left.unansweredSince == right.unansweredSince && left.muted == right.muted
+                && left.recoveredUnseen == right.recoveredUnseen && left.followUp == right.followUp
+                && left.reviewedAt == right.reviewedAt
+    }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(triage.patient) }
+
+    /// Red, overdue of high risk, amber, a follow-up that is due, grey, paused, green; of the same the longest unanswered
+    /// first, then by code.
+    public static func sorted(_ rows: some Sequence<WorklistRow>) -> [WorklistRow] {
+        rows.map { ($0.rank, $0.unansweredSince?.microseconds ?? .max, $0.triage.patient.description, $0) }
+            .sorted { ($0.0, $0.1, $0.2) < ($1.0, $1.1, $1.2) }
+            .map(\.3)
+    }
+
+    /// Those of `sorted` that are among `patients`, and of the same rank the key worker's own first.
+    public static func list(
+        of sorted: [WorklistRow], among patients: Set<Identifier>, ownOf keyWorker: Identifier
+    ) -> [WorklistRow] {
+        var list: [WorklistRow] = []
+        list.reserveCapacity(min(sorted.count, patients.count))
+        var others: [WorklistRow] = []
+        var rank = 0
+        for row in sorted where patients.contains(row.triage.patient) {
+            if row.rank != rank {
+                list += others
+                others.removeAll(keepingCapacity: true)
+                rank = row.rank
+            }
+            if row.triage.keyWorker == keyWorker { list.append(row) } else { others.append(row) }
+        }
+        return list + others
     }
 
     private var rank: Int {
@@ -202,7 +229,12 @@ public struct Worklist: Sendable {
     /// When it was made.
     public var at: Instant
     /// In the order in which to look at them.
-    public var rows: [WorklistRow]
+    public let rows: [WorklistRow]
+    /// How many rows are in each state.
+    public let counts: [TriageState: Int]
+    /// Those that a row has, in order.
+    public let conditions: [String]
+    public let sites: [Identifier]
     public var others: [Episode]
     /// The names of the site's care managers.
     public var team: [Identifier: String]
@@ -214,6 +246,17 @@ public struct Worklist: Sendable {
         self.viewer = viewer
         self.at = at
         self.rows = rows
+        var counts: [TriageState: Int] = [:]
+        var conditions: Set<String> = []
+        var sites: Set<Identifier> = []
+        for row in rows {
+            counts[row.triage.state, default: 0] += 1
+            conditions.formUnion(row.conditions)
+            sites.insert(row.triage.site)
+        }
+        self.counts = counts
+        self.conditions = conditions.sorted()
+        self.sites = sites.sorted { $0.description < $1.description }
         self.others = others
         self.team = team
     }

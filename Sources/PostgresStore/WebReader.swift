@@ -159,24 +159,35 @@ public final class WebReader {
 
     public struct Visible: Sendable {
         public var viewer: Viewer
-        public var patients: Set<Identifier>
+        /// Nil where they were not asked for.
+        public var patients: Set<Identifier>?
         /// Open alerts of the site that are about no patient.
         public var others: [Episode]
     }
 
-    public func visible(_ session: SessionToken, isActivity: Bool) throws(StoreFailure) -> Visible? {
+    /// Who looks at the worklist, which is recorded; nil when the session has ended.
+    public func looker(_ session: SessionToken, isActivity: Bool) throws(StoreFailure) -> Viewer? {
         try connection.startCheckedCall()
         var look = PostgresParameters()
         look.add(sha256(session.bytes))
         look.add(Int32(isActivity ? 1 : 0))
         let isLook = try connection.run(Self.list, look, doing: "keeping a session").affectedRows == 1
         return try within(session, isActivity: isActivity) { viewer, reader throws(StoreFailure) in
-            let rows = try reader.connection.run(Self.patients, PostgresParameters(), doing: "reading patients")
-            var patients: Set<Identifier> = []
-            for row in 0..<rows.rowCount { if let code = rows.identifier(row, 0) { patients.insert(code) } }
+            if isLook { try reader.note(viewer, "worklist", patient: nil) }
+            return viewer
+        }
+    }
+
+    /// What of the worklist that session's care manager may see; nil when it has ended.
+    public func visible(_ session: SessionToken, withPatients: Bool) throws(StoreFailure) -> Visible? {
+        try within(session, isActivity: false) { viewer, reader throws(StoreFailure) in
+            var patients: Set<Identifier>?
+            if withPatients {
+                let rows = try reader.connection.run(Self.patients, PostgresParameters(), doing: "reading patients")
+                patients = Set((0..<rows.rowCount).compactMap { rows.identifier($0, 0) })
+            }
             let others = try EpisodeRow.episodes(
                 try reader.connection.run(Self.others, PostgresParameters(), doing: "reading alerts"))
-            if isLook { try reader.note(viewer, "worklist", patient: nil) }
             return Visible(viewer: viewer, patients: patients, others: others)
         }
     }

@@ -233,18 +233,18 @@ extension PostgresStoreSuite {
             func looks() throws -> String? {
                 try database.value("SELECT count(*) FROM homeward.read_audit WHERE what = 'worklist'")
             }
-            for _ in 0..<3 { #expect(try reader.visible(session, isActivity: false) != nil) }
+            for _ in 0..<3 { #expect(try reader.looker(session, isActivity: false) != nil) }
             #expect(try looks() == "1")
-            for _ in 0..<2 { #expect(try reader.visible(session, isActivity: true) != nil) }
+            for _ in 0..<2 { #expect(try reader.looker(session, isActivity: true) != nil) }
             #expect(try looks() == "3")
             try database.query("UPDATE homeward.web_session SET listed_at = now() - interval '11 minutes'")
-            #expect(try reader.visible(session, isActivity: false) != nil)
+            #expect(try reader.looker(session, isActivity: false) != nil)
             #expect(try looks() == "4")
             try reader.end(session, everywhere: true)
             try reader.end(session, everywhere: true)
             #expect(
                 try database.value("SELECT count(*) FROM homeward.read_audit WHERE what = 'signed-out'") == "1")
-            #expect(try reader.visible(session, isActivity: false) == nil)
+            #expect(try reader.looker(session, isActivity: false) == nil)
             #expect(try looks() == "4")
         }
 
@@ -338,8 +338,9 @@ extension PostgresStoreSuite {
             let database = try ward()
             let reader = WebReader(database.configuration)
             let session = try signIn(database, "cm-01")
-            let visible = try #require(try reader.visible(session, isActivity: true))
+            let visible = try #require(try reader.visible(session, withPatients: true))
             #expect(visible.patients == [code("P0001"), code("P0002")])
+            #expect(try reader.visible(session, withPatients: false)?.patients == nil)
             guard case .seen(let stored) = try reader.patient(code("P0001"), days: 7, session) else {
                 Issue.record("P0001 is not there")
                 return

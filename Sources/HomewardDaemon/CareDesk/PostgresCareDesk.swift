@@ -29,6 +29,7 @@ final class PostgresCareDesk: CareDesk, Service {
     private let corrections: DeskThreads<ReadingCorrections>
     let changes: DeskThreads<ChangeTools>
     let keeper: WorklistKeeper
+    private let lists = ShownLists()
 
     init(_ configuration: DatabaseConfiguration, packs: PackLibrary, served: ServedChannels, logger: Logger) {
         threads = DeskThreads(name: "page", count: 3, limit: 128) { Tools(configuration) }
@@ -75,18 +76,24 @@ final class PostgresCareDesk: CareDesk, Service {
     // MARK: Looking
 
     func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> DeskAnswer<Worklist> {
+        let viewer = try await threads.run { tools throws(StoreFailure) in
+            try tools.reader.looker(session, isActivity: isActivity)
+        }
+        guard let viewer else { return .signedOut }
+        let ward = try await keeper.ward()
+        if let list = lists.list(of: viewer, ward) { return .seen(list) }
+        let known = lists.patients(of: viewer, ward)
         let visible = try await threads.run { tools throws(StoreFailure) in
-            try tools.reader.visible(session, isActivity: isActivity)
+            try tools.reader.visible(session, withPatients: known == nil)
         }
         guard let visible else { return .signedOut }
-        let ward = try await keeper.ward()
-        let rows = visible.patients.compactMap { ward.rows[$0] }.sorted { left, right in
-            WorklistRow.isBefore(left, right, ownOf: visible.viewer.careManager)
-        }
-        return .seen(
-            Worklist(
-                viewer: visible.viewer, at: ward.at, rows: rows, others: visible.others,
-                team: team(ward, visible.viewer.site)))
+        let patients = visible.patients ?? known ?? []
+        let list = Worklist(
+            viewer: visible.viewer, at: ward.at,
+            rows: WorklistRow.list(of: ward.sorted, among: patients, ownOf: visible.viewer.careManager),
+            others: visible.others, team: team(ward, visible.viewer.site))
+        lists.keep(list, among: visible.patients, ward)
+        return .seen(list)
     }
 
     private func team(_ ward: WorklistKeeper.Ward, _ site: Identifier) -> [Identifier: String] {

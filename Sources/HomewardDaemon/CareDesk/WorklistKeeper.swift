@@ -21,6 +21,10 @@ final class WorklistKeeper: Sendable {
         var registry: Registry
         var packs: PackLibrary
         var rows: [Identifier: WorklistRow]
+        /// The same, as `WorklistRow.sorted` has them.
+        var sorted: [WorklistRow]
+        /// Another of each that is made.
+        var number: Int64
         var at: Instant
     }
 
@@ -200,6 +204,7 @@ private struct WardMaker {
     private var packs: PackLibrary?
     private var plans: Plans?
     private var readAt = Int64.min
+    private var number: Int64 = 0
     /// How long reading everything took.
     private var took: Int64 = 0
     /// Of so many everything is read again at once.
@@ -263,6 +268,9 @@ private struct WardMaker {
                 muted: own.count { $0.alert.state == .shelved }, recoveredUnseen: recovered[triage.patient] ?? 0,
                 followUp: desk.followUps[triage.patient], reviewedAt: desk.reviews[triage.patient])
         }
-        return WorklistKeeper.Ward(registry: registry, packs: packs, rows: rows, at: snapshot.at)
+        number += 1
+        return WorklistKeeper.Ward(
+            registry: registry, packs: packs, rows: rows, sorted: WorklistRow.sorted(rows.values), number: number,
+            at: snapshot.at)
     }
 }

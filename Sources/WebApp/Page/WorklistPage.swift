@@ -55,6 +55,8 @@ struct WorklistFilter: Sendable {
         return query
     }
 
+    var takesAll: Bool { owner == nil && site == nil && condition == nil && state == nil && search == nil }
+
     func takes(_ row: WorklistRow, _ viewer: Viewer) -> Bool {
         switch owner {
         case .mine where row.triage.keyWorker != viewer.careManager: return false
@@ -87,7 +89,7 @@ struct WorklistPage {
         self.form = form
         time = PageTime(now: list.at, timeZone: list.viewer.timeZone)
         let viewer = list.viewer
-        shown = list.rows.filter { filter.takes($0, viewer) }
+        shown = filter.takesAll ? list.rows : list.rows.filter { filter.takes($0, viewer) }
     }
 
     var page: HTML {
@@ -117,7 +119,7 @@ struct WorklistPage {
     }
 
     private var title: String {
-        let reds = list.rows.count { $0.triage.state == .red }
+        let reds = list.counts[.red, default: 0]
         return reds > 0 ? "(\(reds) red) Worklist" : "Worklist"
     }
 
@@ -135,13 +137,13 @@ struct WorklistPage {
                 element("label", .for("site")) { "Site" }
                 element("select", .id("site"), .name("site")) {
                     option("", "any", filter.site?.description ?? "")
-                    for site in sites { option(site, site, filter.site?.description ?? "") }
+                    for site in list.sites.map(\.description) { option(site, site, filter.site?.description ?? "") }
                 }
             }
             element("label", .for("condition")) { "Condition" }
             element("select", .id("condition"), .name("condition")) {
                 option("", "any", filter.condition ?? "")
-                for condition in Set(list.rows.flatMap(\.conditions)).sorted() {
+                for condition in list.conditions {
                     option(condition, condition, filter.condition ?? "")
                 }
             }
@@ -158,8 +160,6 @@ struct WorklistPage {
         }
     }
 
-    private var sites: [String] { Set(list.rows.map(\.triage.site.description)).sorted() }
-
     private func option(_ value: String, _ words: String, _ chosen: String) -> HTML {
         element("option", .value(value), .selected(value == chosen)) { words }
     }
@@ -174,7 +174,7 @@ struct WorklistPage {
     }
 
     private var summary: HTML {
-        let count = Dictionary(grouping: list.rows, by: \.triage.state).mapValues(\.count)
+        let count = list.counts
         return element("p", .class("summary")) {
             element("strong") { "As at \(time.clock(list.at))" }
             for state in TriageState.allCases {
