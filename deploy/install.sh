@@ -34,11 +34,12 @@ install_server_packages() { install_missing mosquitto mosquitto-clients postgres
 # What the tests need beside: a mail server that misbehaves on demand, a clock that jumps, and a reader's MQTT library.
 install_test_packages() { install_missing python3-aiosmtpd faketime python3-paho-mqtt; }
 
-# A browser, and what drives it in an environment of its own; its Python into HOMEWARD_BROWSER_PYTHON.
+# A browser, and what drives it and holds it to axe-core's rules in an environment of its own; its Python into HOMEWARD_BROWSER_PYTHON.
 install_browser() {
     install_missing chromium python3-venv
     local environment=$PWD/.build/browser
     [ -x "$environment/bin/python" ] || /usr/bin/python3 -m venv "$environment"
-    "$environment/bin/python" -c 'import playwright' 2>/dev/null || "$environment/bin/pip" install --quiet 'playwright>=1.50'
+    "$environment/bin/python" -c 'import playwright, axe_playwright_python' 2>/dev/null ||
+        "$environment/bin/pip" install --quiet 'playwright>=1.50' 'axe-playwright-python>=0.1.4'
     export HOMEWARD_BROWSER_PYTHON=$environment/bin/python
 }

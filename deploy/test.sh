@@ -14,7 +14,7 @@ browser=''
 case ${1:-} in
     --quick) quick=yes ;;
     --browser) quick=yes browser=yes ;;
-    '') ;;
+    '') browser=yes ;;
     *) echo "usage: deploy/test.sh [--quick | --browser]" >&2; exit 64 ;;
 esac
 
@@ -50,7 +50,7 @@ told_at_the_end() {
     "$@" 2>&1 | tee "$log" || status=$?
     if [ "$status" -ne 0 ]; then
         say "what failed"
-        grep -aE -A 3 'recorded an issue|^error:|Fatal error|Crash' "$log" | grep -av '^◇' | head -n 100 || true
+        grep -aE -A 24 'recorded an issue|^error:|Fatal error|Crash' "$log" | grep -av '^◇' | head -n 200 || true
     fi
     rm -f "$log"
     return "$status"
@@ -94,7 +94,7 @@ commands_of_the_guide() { deploy/guide-test.sh --binary "$(released)"; }
 # A real chromium works through the care managers' page.
 page_in_a_browser() {
     install_browser
-    swift test --skip-build --filter 'a care manager works through the page in a browser'
+    told_at_the_end swift test --skip-build --filter 'a care manager works through the page in a browser'
 }
 
 install_build_packages

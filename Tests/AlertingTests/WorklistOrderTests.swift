@@ -18,7 +18,8 @@ import Testing
         if let severity {
             facts.alerts = [.init(rule: "spo2-low", severity: severity, state: .open, raisedAt: now - .minutes(9))]
         }
-        let patient = Patient(code: try code("P\(number)"), site: try code("north"), keyWorker: try code("cm-\(keyWorker)"))
+        let patient = Patient(
+            code: try code("P\(number)"), site: try code("north"), keyWorker: try code("cm-\(keyWorker)"))
         let triage = Triage(
             of: patient, plan: plan, isUncovered: false, facts: facts, isServerClockDoubted: false, at: now)
         return WorklistRow(

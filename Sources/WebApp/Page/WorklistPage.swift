@@ -133,7 +133,7 @@ struct WorklistPage {
                 for (code, name) in list.team.sorted(by: { $0.key.description < $1.key.description })
                 where code != list.viewer.careManager { option(code.description, name, filter.owner?.text ?? "") }
             }
-            if sites.count > 1 {
+            if list.sites.count > 1 {
                 element("label", .for("site")) { "Site" }
                 element("select", .id("site"), .name("site")) {
                     option("", "any", filter.site?.description ?? "")
