@@ -36,6 +36,7 @@ final class LeaseKeeper: Service, MetricsSource {
     private let commit: CommitControl
     private let logger: Logger
     private let wakeUp = WakeUp()
+    private let started = linux_monotonic_nanoseconds()
     private let file: Mutex<LeaseFile>
     private let view = Mutex(View())
     private let link = Mutex(Link())
@@ -178,7 +179,7 @@ final class LeaseKeeper: Service, MetricsSource {
             do throws(StoreFailure) {
                 let answer = try lease.renew(
                     state.isFresh ? nil : state.epoch, isStart: state.isFresh, mark: state.mark)
-                take(answer, &state)
+                take(answer, &state, lease)
                 seat.noteLook()
                 // Whoever waits looks again when it ends.
                 let left =
@@ -205,7 +206,7 @@ final class LeaseKeeper: Service, MetricsSource {
         var hasComplained = false
     }
 
-    private func take(_ answer: PostgresLease.Answer, _ state: inout Life) {
+    private func take(_ answer: PostgresLease.Answer, _ state: inout Life, _ lease: PostgresLease) {
         state.mark = max(state.mark ?? 0, answer.mark)
         state.hasComplained = false
         let before = view.withLock { view in
@@ -233,6 +234,7 @@ final class LeaseKeeper: Service, MetricsSource {
             }
             if standing != .holder(epoch: answer.epoch) {
                 if standing == .standby { commit.noteTakeover() }
+                endOtherCommits(lease)
                 seat.set(.holder(epoch: answer.epoch))
                 logger.notice(
                     "lease taken",
@@ -258,6 +260,17 @@ final class LeaseKeeper: Service, MetricsSource {
             seat.set(.standby)
         }
         remember(answer, state)
+    }
+
+    /// Where it fails, an earlier holder's locks last until PostgreSQL finds it gone.
+    private func endOtherCommits(_ lease: PostgresLease) {
+        do throws(StoreFailure) {
+            let uptime = Interval(microseconds: (linux_monotonic_nanoseconds() - started) / 1000)
+            let ended = try lease.endOtherCommits(uptime: uptime)
+            if ended > 0 { logger.notice("ended an earlier holder's sessions", metadata: ["sessions": "\(ended)"]) }
+        } catch {
+            logger.warning("an earlier holder's sessions can't be ended", metadata: ["failure": "\(error)"])
+        }
     }
 
     /// Two configurations that are no pair.

@@ -39,7 +39,9 @@ public final class PostgresCommitStore: CommitStore {
         _ configuration: DatabaseConfiguration, seat: LeaseSeat? = nil, buildRegistry: @escaping RegistryBuild
     ) {
         self.seat = seat
-        connection = PostgresConnection(configuration.named("commit"))
+        connection = PostgresConnection(
+            configuration.named(
+                seat.map { LeaseFence.session(shard: $0.shard, instance: $0.instance) } ?? "commit"))
         registryLoading = RegistryLoading(configuration, build: buildRegistry)
     }
 

@@ -1,4 +1,5 @@
 public import Clinical
+internal import Cryptography
 public import Ingestion
 
 /// The row of `lease` that this instance holds or waits for, on a connection of its own. One thread.
@@ -28,6 +29,8 @@ public final class PostgresLease {
     private var connection: PostgresConnection
     private let shard: String
     private let instance: String
+    /// What the shard's commit connections are called, and this instance's.
+    private let sessions: (all: String, own: String)
     private let name: String
     private let sites: String
 
@@ -74,6 +77,10 @@ public final class PostgresLease {
         connection = PostgresConnection(configuration.named("lease"))
         self.shard = shard
         self.instance = instance
+        sessions = (
+            configuration.named(LeaseFence.session(shard: shard, instance: "")).applicationName,
+            configuration.named(LeaseFence.session(shard: shard, instance: instance)).applicationName
+        )
         self.name = name
         self.sites = sites
     }
@@ -102,6 +109,33 @@ public final class PostgresLease {
             isHeld: row.boolean(0, 8) ?? false)
     }
 
+    // A process that stands still in the middle of a COPY would keep its keys locked for as long as it stands: no timeout
+    // of the server's ends that.
+    private static let endOthers = Statement(
+        name: "end_other_commits",
+        sql: """
+            SELECT count(*) FILTER (WHERE ended) FROM (
+                SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
+                WHERE datname = current_database() AND usename = current_user
+                    AND starts_with(application_name, $1::text)
+                    AND (application_name <> $2::text
+                        OR backend_start < clock_timestamp() - $3::int8 * interval '1 microsecond')) s
+            """)
+
+    /// Ends the sessions in which an earlier holder of the lease commits, another instance or an earlier life of this
+    /// one: what they had begun is rolled back, and its locks are gone. How many those were.
+    ///
+    /// - Parameter uptime: for how long this life has had the lease's name.
+    public func endOtherCommits(uptime: Interval) throws(StoreFailure) -> Int64 {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add(sessions.all)
+        parameters.add(sessions.own)
+        parameters.add(uptime.microseconds)
+        return try connection.run(Self.endOthers, parameters, doing: "ending an earlier holder's sessions").int64(0, 0)
+            ?? 0
+    }
+
     /// Whoever waits may take it at once.
     public func release(_ epoch: Int64) throws(StoreFailure) {
         try connection.startCheckedCall()
@@ -115,6 +149,11 @@ public final class PostgresLease {
 
 /// Refuses what a holder that was taken over from is about to commit.
 enum LeaseFence {
+    /// What a commit connection is called, apart from the application's name: at most 63 bytes in all.
+    static func session(shard: String, instance: String) -> String {
+        "commit-\(hexadecimal(Array(sha256(Array(shard.utf8)).prefix(4))))-\(instance)"
+    }
+
     static let hold = Statement(
         name: "hold_lease", sql: "SELECT homeward.hold_lease($1::text, $2::int8)")
     static let commit = Statement(name: "COMMIT", sql: "COMMIT")

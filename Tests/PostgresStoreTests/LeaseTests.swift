@@ -90,6 +90,28 @@ extension PostgresStoreSuite {
                 try database.query("SELECT report_id FROM homeward.v_report ORDER BY 1") == [["before"], ["taken"]])
         }
 
+        /// It had claimed a key and stands still: whoever takes over is sent the same report.
+        @Test func theTransactionOfAHolderThatStandsStillIsEnded() throws {
+            let database = try TestDatabase(deadline: .seconds(30))
+            let (a, b) = (Self.lease(database, "a"), Self.lease(database, "b"))
+            _ = try a.renew(nil, isStart: true, mark: nil)
+            let still = Self.store(database, Self.seat("a", epoch: 1))
+            _ = try still.begin()
+            _ = try still.claim([claim(key())])
+            let seat = LeaseSeat(shard: "another", instance: "c")
+            let other = Self.store(database, seat)
+            _ = try other.begin()
+            try Self.end(database)
+            #expect(try b.renew(nil, isStart: false, mark: nil).isMine)
+            #expect(try b.endOtherCommits(uptime: .hours(1)) == 1)
+            try Self.store(database, Self.seat("b", epoch: 2)).store([report(key())])
+            let failure = #expect(throws: StoreFailure.self) { try still.commit() }
+            #expect(failure?.kind == .transient)
+            // Another shard's goes on.
+            try other.commit()
+            #expect(try database.value("SELECT count(*) FROM homeward.v_report") == "1")
+        }
+
         @Test func aTakeOverWaitsForACommitAndARenewalDoesNot() throws {
             let database = try TestDatabase(deadline: .seconds(30))
             let (a, b) = (Self.lease(database, "a"), Self.lease(database, "b"))

@@ -95,6 +95,8 @@ extension FaultSuite {
             try "127.0.0.1\n".write(
                 to: stack.spool.appending(path: "broker-session"), atomically: true, encoding: .utf8)
             try faulty.startDaemon()
+            // What is published before there is a session is nobody's to keep.
+            #expect(eventually { stack.metric("homeward_broker_connected") == 1 }, "\(stack.log.suffix(2000))")
             let reports = (0..<600).map { number in
                 FaultWard.oxygen("u\(number)", device: [1, 2, 3, 5][number % 4], value: 97, at: number * 20)
             }

@@ -6,11 +6,13 @@ extension FaultSuite {
     /// Two instances of one shard: whatever becomes of the one that holds the lease, the other goes on, nothing is lost,
     /// doubled or alarmed twice, and the one that was stopped does no harm when it wakes.
     @Suite struct TwinTests {
-        /// A ward that reports all the time, and reds of readers that measure nothing else.
-        private static func reports(reds: Int, seconds: Int, rate: Int) -> [FaultWard.Report] {
+        /// A ward that reports all the time; before that, sent when the test says so, reds of readers that measure nothing
+        /// else, and usual reports.
+        private static func reports(reds: Int, marks: Int = 0, seconds: Int, rate: Int) -> [FaultWard.Report] {
             let ordered = (1...reds).map { FaultWard.oxygen("red-\($0)", device: $0, value: 86, isOrdered: true) }
             let others = Array((reds + 1)...FaultWard.devices)
             return ordered
+                + (0..<marks).map { FaultWard.oxygen("mark-\($0)", device: others[0], value: 97, isOrdered: true) }
                 + (0..<seconds * rate).map { number in
                     FaultWard.oxygen(
                         "u-\(number)", device: others[number % others.count], value: 97, at: number * 1000 / rate)
@@ -27,7 +29,7 @@ extension FaultSuite {
             try second.startDaemon()
             try expectStandby(second)
             let readers = HomeReaders(
-                port: first.broker.port, reports: Self.reports(reds: 3, seconds: 40, rate: 25), patience: nil)
+                port: first.broker.port, reports: Self.reports(reds: 3, marks: 3, seconds: 40, rate: 25), patience: nil)
             defer { readers.stop() }
             #expect(eventually { (first.metric("homeward_reports_stored_total") ?? 0) > 50 })
 
@@ -37,12 +39,12 @@ extension FaultSuite {
             try restart()
             try expectStandby(first)
             #expect(eventually { second.get("/readyz")?.status == 200 })
-            #expect(eventually { (second.metric("homeward_reports_stored_total") ?? 0) > 50 })
+            expectStored(3, of: readers, by: second)
 
             second.signalDaemon(SIGSTOP)
             readers.send(1)
             expectTakeover(by: first, "of a stopped holder")
-            #expect(eventually { (first.metric("homeward_reports_stored_total") ?? 0) > 50 })
+            expectStored(4, of: readers, by: first)
             second.signalDaemon(SIGCONT)
             try expectStandby(second)
 
@@ -50,6 +52,7 @@ extension FaultSuite {
             let mend = try links.map { try faulty.inflict(.linkStalled($0)) }
             readers.send(2)
             expectTakeover(by: second, "of a holder whose network is cut")
+            expectStored(5, of: readers, by: second)
             for undo in mend { try undo() }
             try expectStandby(first)
             try expectSettled(readers, of: faulty, by: second)
@@ -107,6 +110,11 @@ extension FaultSuite {
             #expect(instance.metric("homeward_lease_held") == 0)
             #expect(instance.metric("homeward_broker_connected") == 0)
             #expect(instance.get("/readyz")?.body.contains(#""holder":""#) == true)
+        }
+
+        private func expectStored(_ place: Int, of readers: HomeReaders, by instance: Stack) {
+            readers.send(place)
+            #expect(eventually { readers.progress[place].isStored }, "\(instance.log.suffix(3000))")
         }
 
         private func expectTakeover(by instance: Stack, _ what: String) {
