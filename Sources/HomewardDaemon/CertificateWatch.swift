@@ -12,6 +12,7 @@ struct CertificateWatch: Service {
     let files: CertificateFiles
     let expiry: CertificateExpiry
     let commit: CommitControl
+    let board: RegistryBoard
     let logger: Logger
 
     private static let interval = Duration.seconds(3600)
@@ -23,7 +24,9 @@ struct CertificateWatch: Service {
                 let look = files.look()
                 expiry.note(look.entries)
                 for path in look.unread { logger.warning("certificate can't be read", metadata: ["file": "\(path)"]) }
-                for findings in warnings.findings(look.entries, at: wallClock()) {
+                let now = wallClock()
+                let patients = (board.registry?.devices ?? [:]).compactMapValues { $0.patient(at: now) }
+                for findings in warnings.findings(look.entries, patients: patients, at: now) {
                     commit.raise(findings)
                     // The commit thread takes them within a second.
                     do { try await Task.sleep(for: .seconds(2)) } catch { return }
@@ -49,17 +52,24 @@ struct CertificateWarnings {
     private var told: Set<Identifier> = []
 
     /// In portions. The first look also says which are good, since an earlier life may have warned of them.
-    mutating func findings(_ entries: [CertificateExpiry.Entry], at now: Instant) -> [[Finding]] {
+    ///
+    /// - Parameter patients: who has which device now.
+    mutating func findings(
+        _ entries: [CertificateExpiry.Entry], patients: [Identifier: Identifier] = [:], at now: Instant
+    ) -> [[Finding]] {
         var findings = [ofInstance(entries, at: now)]
         for entry in entries {
             guard case .device(let name) = entry.which, let device = Identifier(name) else { continue }
             let severity = Self.severity(entry.expires - now)
             guard severity != nil || isFirst || told.contains(device) else { continue }
             if severity == nil { told.remove(device) } else { told.insert(device) }
+            let patient = patients[device]
+            let owner = patient.map { "device \(device) of patient \($0)" } ?? "device \(device)"
             let words =
                 severity == nil
-                ? "The certificate of device \(device) is good for over 30 days again."
-                : "The certificate of device \(device) \(Self.words(entry, now)): after that its patient can't be seen."
+                ? "The certificate of \(owner) is good for over 30 days again."
+                : "The certificate of \(owner) \(Self.words(entry, now)): after that "
+                    + "\(patient.map { "\($0)" } ?? "its patient") can't be seen."
             findings.append(
                 Self.finding(.device(device), entry.site, severity, words, at: now))
         }

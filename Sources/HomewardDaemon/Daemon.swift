@@ -33,6 +33,7 @@ struct Daemon {
     private let coverage: CoverageWatch
     private let dailyMessages: DailyMessages
     private let certificateExpiry = CertificateExpiry()
+    private let board: RegistryBoard
     private let notification = ServiceNotification()
 
     init(_ loaded: LoadedConfiguration, state: StateDirectory, logger: Logger) throws {
@@ -113,6 +114,7 @@ struct Daemon {
             logger: Logger(label: "coverage"))
         dailyMessages = DailyMessages(
             loaded.database, registry: board, channels: channels, seat: seat, logger: Logger(label: "daily-message"))
+        self.board = board
         self.instruments = instruments
         observe()
     }
@@ -150,6 +152,7 @@ struct Daemon {
         }
         let certificates = CertificateWatch(
             files: CertificateFiles(loaded.configuration), expiry: certificateExpiry, commit: pipeline.commit,
+            board: board,
             logger: Logger(label: "certificates"))
         // Services stop in the reverse order of this list.
         let services: [any Service] =

@@ -88,7 +88,7 @@ final class DoctorReport: Sendable {
     enum Subject: String {
         case configuration, certificates, spool, clock, database, broker, coverage
         case selfTest = "self-test"
-        case heartbeat
+        case audit, heartbeat
     }
 
     enum State: Hashable {

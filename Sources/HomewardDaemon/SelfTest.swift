@@ -100,17 +100,31 @@ struct SelfTestRun {
     }
 
     private func callHeartbeat() {
+        let head = auditHead()
         guard let url = loaded.configuration.heartbeatURL else {
             return report.add(.heartbeat, .warning, "no heartbeat_url: if this host dies, nobody is told")
         }
-        // What goes off this machine can't be rewritten by whoever owns it.
-        let head = try? AuditVerifier(loaded.database).head()
         let error = Heartbeat.call(
             url, auditHead: head?.description ?? "", deadline: loaded.configuration.deadlines.delivery)
         if let error {
             report.add(.heartbeat, .failed(.unavailable), "heartbeat_url: \(error)")
         } else {
             report.add(.heartbeat, .ok, "heartbeat_url was called")
+        }
+    }
+
+    /// What goes off this machine can't be rewritten by whoever owns it. That nothing is sealed silences no heartbeat.
+    private func auditHead() -> AuditHead? {
+        do throws(StoreFailure) {
+            guard let standing = try AuditVerifier(loaded.database).standing() else {
+                report.add(.audit, .warning, "nothing has been sealed yet: the daemon does so every five minutes")
+                return nil
+            }
+            report.add(.audit, .ok, "head \(standing.head.short), sealed \(standing.sealedMinutesAgo) min ago")
+            return standing.head
+        } catch {
+            report.add(.audit, .warning, error.message)
+            return nil
         }
     }
 

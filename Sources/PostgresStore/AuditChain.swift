@@ -83,18 +83,18 @@ public final class AuditVerifier {
         connection = PostgresConnection(configuration.named("audit"))
     }
 
-    /// Where the chain ends now; nil where nothing has been sealed.
-    public func head() throws(StoreFailure) -> AuditHead? {
+    /// Where the chain ends now and since when, by the server's clock; nil where nothing has been sealed.
+    public func standing() throws(StoreFailure) -> (head: AuditHead, sealedMinutesAgo: Int64)? {
         try connection.startCheckedCall()
-        return try Self.head(&connection)
-    }
-
-    static func head(_ connection: inout PostgresConnection) throws(StoreFailure) -> AuditHead? {
         let last = try connection.query(
-            "SELECT number, encode(hash, 'hex') FROM homeward.audit_batch ORDER BY number DESC LIMIT 1",
-            doing: "reading the head of the audit chain")
-        guard let number = last.text(0, 0).flatMap({ Int64($0) }), let hash = last.text(0, 1) else { return nil }
-        return AuditHead(number: number, hash: hash)
+            """
+            SELECT number, encode(hash, 'hex'), (extract(epoch FROM now() - sealed_at) / 60)::bigint
+            FROM homeward.audit_batch ORDER BY number DESC LIMIT 1
+            """, doing: "reading the head of the audit chain")
+        guard let number = last.text(0, 0).flatMap({ Int64($0) }), let hash = last.text(0, 1),
+            let minutes = last.text(0, 2).flatMap({ Int64($0) })
+        else { return nil }
+        return (AuditHead(number: number, hash: hash), minutes)
     }
 
     /// Reads every batch and every row that it covers, as they stand at one moment.

@@ -57,9 +57,7 @@ public final class DailyMessageDesk {
 
     /// Where the audit chain ends; nil where nothing has been sealed.
     public func auditHead() throws(StoreFailure) -> AuditHead? {
-        var connection = PostgresConnection(configuration)
-        try connection.startCheckedCall()
-        return try AuditVerifier.head(&connection)
+        try AuditVerifier(configuration).standing()?.head
     }
 
     /// The patients of a site of whom a report was received in that time.

@@ -117,6 +117,13 @@ import Testing
                 == "The certificate of device dev-0001 expires in 6 days: after that its patient can't be seen.")
         #expect(findings(days: 300).map(\.verdict) == [.inRange])
         #expect(findings(days: 300) == [])
+        let patient = try #require(Identifier("P0001"))
+        let paired = warnings.findings(
+            [Self.entry(.device("dev-0001"), days: 20, site: site)], patients: [device: patient], at: Self.now)
+        #expect(
+            paired.joined().last?.summary
+                == "The certificate of device dev-0001 of patient P0001 expires in 20 days: after that P0001 can't be seen."
+        )
     }
 
     @Test func `many devices are handed over in portions`() {
