@@ -142,6 +142,8 @@ public struct Triage: Hashable, Sendable {
     public var oldestAlertAt: Instant?
     /// By its own, corrected time; nil where there was none in a month.
     public var lastReadingAt: Instant?
+    /// No longer monitored: on the list as long as an alert is open.
+    public var isDischarged: Bool
 
     /// So long without a reading is grey (clinical facts, section 4, "Nothing may delay or hide a red", 7).
     public static let silence = Interval.hours(24)
@@ -171,12 +173,14 @@ public struct Triage: Hashable, Sendable {
         let greys = Self.greys(
             of: patient, plan: plan, isUncovered: isUncovered, holeFrom: holeFrom, facts: facts,
             isServerClockDoubted: isServerClockDoubted, at: now)
-        reasons = alerts + paused + greys
+        // Nothing is expected of whoever is no longer monitored; what is open still is.
+        isDischarged = patient.discharge.map { $0.at <= now } ?? false
+        reasons = isDischarged ? alerts : alerts + paused + greys
         state =
             switch worst {
             case .red: .red
             case .amber: .amber
-            default: paused.isEmpty ? (greys.isEmpty ? .green : .grey) : .paused
+            default: isDischarged || !paused.isEmpty ? .paused : greys.isEmpty ? .green : .grey
             }
     }
 
@@ -234,15 +238,18 @@ extension Patient {
 /// What the store knows of all patients, and the worklist made of it. Pure.
 public struct TriageSnapshot: Sendable {
     /// An open alert that has a say.
-    public struct OpenAlert: Sendable {
+    public struct OpenAlert: Hashable, Sendable {
         public var subject: Subject
         public var alertClass: AlertClass
         public var alert: TriageFacts.Alert
+        /// Grows with everything that happens to it.
+        public var revision: Int32
 
-        public init(subject: Subject, alertClass: AlertClass, alert: TriageFacts.Alert) {
+        public init(subject: Subject, alertClass: AlertClass, alert: TriageFacts.Alert, revision: Int32 = 0) {
             self.subject = subject
             self.alertClass = alertClass
             self.alert = alert
+            self.revision = revision
         }
     }
 
@@ -257,6 +264,18 @@ public struct TriageSnapshot: Sendable {
     /// The technical rules that make a patient grey.
     public static let readerClockRule = "clock-offset"
     public static let serverClockRule = "server-clock"
+
+    /// Whose alerts differ between these two: those of a reader are about whoever holds it, or held it last.
+    public func patients(changedFrom before: TriageSnapshot, in registry: Registry) -> Set<Identifier> {
+        Set(
+            Set(alerts).symmetricDifference(before.alerts).compactMap { open in
+                switch open.subject {
+                case .patient(let code): code
+                case .device(let code): registry.devices[code]?.presentOrLastPatient(at: at)
+                case .site, .instance: nil
+                }
+            })
+    }
 
     /// Red, amber, grey, paused, green; within a state the longest waiting alert first, then by code.
     ///
@@ -297,7 +316,7 @@ public struct TriageSnapshot: Sendable {
                 isUncovered: uncovered.contains(patient.code) || hole.map { $0.from <= at } ?? false,
                 holeFrom: hole.map { WallClock.words($0.from, timeZone: registry.sites[patient.site]?.timeZone) },
                 facts: known, isServerClockDoubted: isServerClockDoubted, at: at)
-        }.sorted { left, right in
+        }.filter { !$0.isDischarged || $0.state < .grey }.sorted { left, right in
             if left.state != right.state { return left.state < right.state }
             let far = Instant(microseconds: .max)
             let waiting = (left.oldestAlertAt ?? far, right.oldestAlertAt ?? far)

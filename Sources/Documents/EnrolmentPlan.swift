@@ -27,6 +27,12 @@ public struct EnrolmentPlan: Hashable, Sendable {
         public var sort: Sort
         /// The fields to write, with their new values; of an added entry, all that it has.
         public var fields: [String: FieldValue]
+
+        public init(key: RegistryKey, sort: Sort, fields: [String: FieldValue]) {
+            self.key = key
+            self.sort = sort
+            self.fields = fields
+        }
     }
 
     /// A field that was changed elsewhere since it was last loaded.

@@ -22,11 +22,12 @@ enum PatientDocument {
             let profile = profile(reader, links)
             let schedule = reader.optional("schedule", .list(of: slot)) ?? []
             let pauses = reader.optional("pauses", .list(of: pause)) ?? []
+            let discharge = reader.optional("discharged", discharge)
             guard let site else { return nil }
             if let keyWorker { noteForeign(keyWorker, of: site, reader, links) }
             var patient = Patient(
                 code: code, site: site, keyWorker: keyWorker, profile: profile, schedule: schedule, pauses: pauses,
-                details: details)
+                discharge: discharge, details: details)
             // Empty until the site is known: `RegistryBuilder` puts the site's there.
             patient.profile.timeZone = ownZone ?? ""
             return patient
@@ -184,6 +185,15 @@ enum PatientDocument {
             let days = reader.daySpan()
             let reason = reader.optional("reason", .text)
             return days.map { Pause(from: $0.lowerBound, until: $0.upperBound, reason: reason) }
+        }
+    }
+
+    private static var discharge: DocumentValue<Discharge> {
+        .record { reader in
+            let at = reader.required("at", .instant)
+            let because = reader.required("because", .choice(Discharge.Cause.self))
+            guard let at, let because else { return nil }
+            return Discharge(at: at, because: because)
         }
     }
 }

@@ -41,7 +41,7 @@ enum RegistryReading {
         return (entries, version)
     }
 
-    private static func fields(_ json: [UInt8]?) -> [String: FieldValue]? {
+    static func fields(_ json: [UInt8]?) -> [String: FieldValue]? {
         json.flatMap { try? JSONDecoder().decode([String: FieldValue].self, from: Data($0)) }
     }
 }

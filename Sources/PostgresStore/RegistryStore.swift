@@ -53,11 +53,7 @@ public final class RegistryStore {
         let (entries, version) = try RegistryReading.entries(&connection)
         var fields: [RegistryKey: [String: StoredField]] = [:]
         for entry in entries {
-            var stored: [String: StoredField] = [:]
-            for name in Set(entry.fields.keys).union(entry.lastEnrolled.keys) {
-                stored[name] = StoredField(value: entry.fields[name] ?? .null, loaded: entry.lastEnrolled[name])
-            }
-            fields[entry.key] = stored
+            fields[entry.key] = StoredField.stored(entry.fields, loaded: entry.lastEnrolled)
         }
         return StoredRegistry(version: version, fields: fields)
     }
@@ -94,16 +90,7 @@ public final class RegistryStore {
             throw StoreFailure(kind: .transient, message: "changing the registry: it was changed meanwhile")
         }
         let version = update.base.version + 1
-        var calls = [RegistryWriting.entries(rows, update, version)]
-        calls += RegistryWriting.ids(rows, update.registry)
-        calls += RegistryWriting.pairings(rows, update.registry, version)
-        let patients = rows.filter { $0.key.entity == .patient && $0.isChanged }.map(\.key.code)
-        if !patients.isEmpty { calls.append(SuppressionWriting.pauses(of: patients, version: version)) }
-        var parameters = PostgresParameters()
-        parameters.add(version)
-        calls.append((RegistryWriting.moveVersion, parameters))
-        calls.append((RegistryWriting.notify, PostgresParameters()))
-        _ = try connection.run(calls, doing: "changing the registry")
+        _ = try connection.run(RegistryWriting.change(rows, update, version), doing: "changing the registry")
         return version
     }
 }

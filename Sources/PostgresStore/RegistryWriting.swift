@@ -68,12 +68,26 @@ enum RegistryWriting {
                     AND p.period = tstzrange(w.since, w.until))
             """)
 
-    static let moveVersion = Statement(
+    private static let moveVersion = Statement(
         name: "move_version", sql: "UPDATE homeward.registry_version SET version = $1::int8")
-    static let notify = Statement(
+    private static let notify = Statement(
         name: "notify_registry", sql: "SELECT pg_notify('homeward_registry', '')")
 
-    static func entries(_ rows: [RegistryRow], _ update: RegistryUpdate, _ version: Int64) -> Call {
+    /// All that a change writes, and the word of it; the registry is at `version` afterwards.
+    static func change(_ rows: [RegistryRow], _ update: RegistryUpdate, _ version: Int64) -> [Call] {
+        var calls = [entries(rows, update, version)]
+        calls += ids(rows, update.registry)
+        calls += pairings(rows, update.registry, version)
+        let patients = rows.filter { $0.key.entity == .patient && $0.isChanged }.map(\.key.code)
+        if !patients.isEmpty { calls.append(SuppressionWriting.pauses(of: patients, version: version)) }
+        var parameters = PostgresParameters()
+        parameters.add(version)
+        calls.append((moveVersion, parameters))
+        calls.append((notify, PostgresParameters()))
+        return calls
+    }
+
+    private static func entries(_ rows: [RegistryRow], _ update: RegistryUpdate, _ version: Int64) -> Call {
         var parameters = PostgresParameters()
         parameters.addTexts(of: rows) { $0.key.entity.rawValue }
         parameters.addTexts(of: rows) { $0.key.code }
@@ -87,7 +101,7 @@ enum RegistryWriting {
     }
 
     /// The small ids of whatever is new, and the sites of whatever moved.
-    static func ids(_ rows: [RegistryRow], _ registry: Registry) -> [Call] {
+    private static func ids(_ rows: [RegistryRow], _ registry: Registry) -> [Call] {
         func codes(_ entity: RegistryEntity) -> [Identifier] {
             rows.filter { $0.key.entity == entity && $0.isChanged }.compactMap { Identifier($0.key.code) }
         }
@@ -109,7 +123,7 @@ enum RegistryWriting {
     }
 
     /// Pairings of changed devices: those that are no longer wanted are retired first, to make room.
-    static func pairings(_ rows: [RegistryRow], _ registry: Registry, _ version: Int64) -> [Call] {
+    private static func pairings(_ rows: [RegistryRow], _ registry: Registry, _ version: Int64) -> [Call] {
         let devices = rows.filter { $0.key.entity == .device && $0.isChanged }.compactMap { Identifier($0.key.code) }
         guard !devices.isEmpty else { return [] }
         let wanted = devices.flatMap { device in (registry.devices[device]?.pairings ?? []).map { (device, $0) } }

@@ -37,7 +37,7 @@ public final class WebReader {
         name: "web_enter",
         sql: "SELECT set_config('homeward.session', $1::text, true), set_config('role', 'homeward_web', true)")
     static let leave = Statement(name: "web_leave", sql: "SELECT set_config('role', 'none', true)")
-    private static let viewer = Statement(
+    private static let viewerStatement = Statement(
         name: "web_viewer",
         sql: """
             SELECT v.care_manager, v.role, v.site, coalesce(e.fields ->> 'name', v.site),
@@ -86,16 +86,8 @@ public final class WebReader {
             parameters = PostgresParameters()
             parameters.add(hexadecimal(hash))
             try Self.enter(parameters, &connection)
-            let row = try connection.run(Self.viewer, PostgresParameters(), doing: "reading a session")
             var value: Value?
-            if let careManager = row.identifier(0, 0), let site = row.identifier(0, 2),
-                let role = row.text(0, 1).flatMap(CareManager.Role.init(rawValue:)), let siteName = row.text(0, 3),
-                let timeZone = row.text(0, 4)
-            {
-                let viewer = Viewer(
-                    careManager: careManager, role: role, site: site, siteName: siteName, timeZone: timeZone)
-                value = try body(viewer, self)
-            }
+            if let viewer = try Self.viewer(&connection) { value = try body(viewer, self) }
             _ = try connection.query("COMMIT", doing: "reading for the page")
             return value
         } catch {
@@ -103,6 +95,16 @@ public final class WebReader {
             connection.close()
             throw error
         }
+    }
+
+    /// Whose session it is, in a transaction that has taken on the page's role.
+    static func viewer(_ connection: inout PostgresConnection) throws(StoreFailure) -> Viewer? {
+        let row = try connection.run(viewerStatement, PostgresParameters(), doing: "reading a session")
+        guard let careManager = row.identifier(0, 0), let site = row.identifier(0, 2),
+            let role = row.text(0, 1).flatMap(CareManager.Role.init(rawValue:)), let siteName = row.text(0, 3),
+            let timeZone = row.text(0, 4)
+        else { return nil }
+        return Viewer(careManager: careManager, role: role, site: site, siteName: siteName, timeZone: timeZone)
     }
 
     /// Takes on the page's role until the end of the transaction.

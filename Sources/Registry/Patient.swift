@@ -8,12 +8,15 @@ public struct Patient: Hashable, Sendable {
     public var profile: PatientProfile
     public var schedule: [ScheduleSlot]
     public var pauses: [Pause]
+    /// Set when they are no longer monitored.
+    public var discharge: Discharge?
     /// What only people read; never in a log, a topic or a delivery.
     public var details: PersonalDetails
 
     public init(
         code: Identifier, site: Identifier, keyWorker: Identifier? = nil, profile: PatientProfile = PatientProfile(),
-        schedule: [ScheduleSlot] = [], pauses: [Pause] = [], details: PersonalDetails = PersonalDetails()
+        schedule: [ScheduleSlot] = [], pauses: [Pause] = [], discharge: Discharge? = nil,
+        details: PersonalDetails = PersonalDetails()
     ) {
         self.code = code
         self.site = site
@@ -21,7 +24,24 @@ public struct Patient: Hashable, Sendable {
         self.profile = profile
         self.schedule = schedule
         self.pauses = pauses
+        self.discharge = discharge
         self.details = details
+    }
+}
+
+/// The end of monitoring: there is no schedule and no reader any more. What is open stays until somebody deals with it.
+public struct Discharge: Hashable, Sendable {
+    public enum Cause: String, CaseIterable, Hashable, Sendable {
+        case discharged
+        case died
+    }
+
+    public var at: Instant
+    public var because: Cause
+
+    public init(at: Instant, because: Cause) {
+        self.at = at
+        self.because = because
     }
 }
 

@@ -21,3 +21,15 @@ public enum Synthetic {
         return String("\(siteCode)-\(clean)".prefix(Identifier.maximumCount))
     }
 }
+
+/// The reader that stands for what a patient tells over the telephone: an entry of the registry like others, made with the
+/// first reading that is typed in. No apparatus has its code.
+public enum TypedReader {
+    private static let prefix = "typed-"
+
+    public static func code(of patient: Identifier) -> Identifier? {
+        Identifier(String((prefix + patient.description).prefix(Identifier.maximumCount)))
+    }
+
+    public static func isTyped(_ device: Identifier) -> Bool { device.description.hasPrefix(prefix) }
+}
