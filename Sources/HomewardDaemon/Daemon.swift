@@ -29,6 +29,9 @@ struct Daemon {
     private let outageDispatcher: Dispatcher?
     private let probe: DatabaseProbe
     private let desk: PostgresCareDesk
+    private let leads: PostgresLeadDesk
+    private let board: ServiceBoard
+    private let packKeeper: PackKeeper
     private let coverage: CoverageWatch
     private let dailyMessages: DailyMessages
     private let certificateExpiry = CertificateExpiry()
@@ -44,7 +47,11 @@ struct Daemon {
         let configuration = loaded.configuration
         let queue = try PostgresDeliveryQueue(loaded.database, syntheticCode: loaded.syntheticCode)
         let commit = CommitControl(awaitsSight: true, onOutbox: { queue.wake() })
-        let packs = loaded.packs
+        let packKeeper = PackKeeper(
+            configured: loaded.packFiles, library: loaded.packs, database: loaded.database, directory: state.path,
+            logger: Logger(label: "packs"))
+        self.packKeeper = packKeeper
+        let packs = packKeeper.library
         let served = configuration.servedChannels
         let snapshots = SnapshotWriter(
             directory: SnapshotDirectory(path: state.path), logger: Logger(label: "snapshots"))
@@ -52,7 +59,8 @@ struct Daemon {
         let store = PostgresCommitStore(loaded.database) { entries, version in
             snapshots.write(registry: entries, version: version)
             // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
-            let registry = RegistryBuilder(packs: packs, served: served).build(entries, version: version).registry
+            let registry = RegistryBuilder(packs: packKeeper.library, served: served)
+                .build(entries, version: version).registry
             board.show(registry)
             return registry
         }
@@ -98,6 +106,13 @@ struct Daemon {
             clientID: loaded.broker.clientID, stateDirectory: state.path,
             syntheticCode: Identifier(loaded.syntheticCode), commit: commit, logger: Logger(label: "database"))
         desk = PostgresCareDesk(loaded.database, packs: packs, served: served, logger: Logger(label: "page"))
+        self.board = Self.serviceBoard(instruments, pipeline.subscriber, probe, commit)
+        leads = PostgresLeadDesk(
+            loaded.database, board: self.board, packs: packKeeper, desk: desk, served: served)
+        packKeeper.onChange { [desk] packs in
+            commit.use(packs)
+            desk.use(packs)
+        }
         coverage = CoverageWatch(
             loaded.database, registry: board, sites: judging.sites, commit: commit, logger: Logger(label: "coverage"))
         dailyMessages = DailyMessages(
@@ -128,7 +143,7 @@ struct Daemon {
     func run() async throws {
         let http = webServers()
         let reload = Reload(
-            loaded: loaded, commit: pipeline.commit, desk: desk, notification: notification, logger: logger)
+            loaded: loaded, packs: packKeeper, notification: notification, logger: logger)
         let watchdog = Watchdog(
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit,
             subscriber: pipeline.subscriber, probe: probe, logger: logger)
@@ -142,7 +157,7 @@ struct Daemon {
             logger: Logger(label: "certificates"))
         // Services stop in the reverse order of this list.
         let services: [any Service] =
-            http + [desk, probe, coverage, dailyMessages]
+            http + [desk, leads, board, packKeeper, probe, coverage, dailyMessages]
             + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
             + [pipeline, watchdog, reload, certificates, intake]
         var configuration = ServiceGroupConfiguration(
@@ -161,10 +176,21 @@ struct Daemon {
         notification.stopping()
     }
 
+    private static func serviceBoard(
+        _ instruments: PipelineInstruments, _ subscriber: SubscriberControl, _ probe: DatabaseProbe,
+        _ commit: CommitControl
+    ) -> ServiceBoard {
+        ServiceBoard(instruments: instruments) {
+            // The probe does not write: a table that refuses reports is seen by the commit thread alone.
+            var problems = probe.problems
+            if let problem = commit.problem, !problems.contains(problem) { problems.append(problem) }
+            if let problem = commit.spoolProblem { problems.append(problem) }
+            return (subscriber.isConnected, probe.isConnected, problems)
+        }
+    }
+
     private func webServers() -> [any Service] {
-        let subscriber = pipeline.subscriber
-        let probe = probe
-        let commit = pipeline.commit
+        let board = board
         let http = loaded.configuration.http
         let metrics = loaded.configuration.metrics
         return WebServer.servers(
@@ -173,13 +199,11 @@ struct Daemon {
                 tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
             metrics: .init(host: metrics.host, port: Int(metrics.port)),
             page: MetricsPage([instruments, instruments.stages, certificateExpiry]), desk: desk,
-            publicURL: http.publicURL,
+            leads: leads, publicURL: http.publicURL,
             readiness: {
-                // The probe does not write: a table that refuses reports is seen by the commit thread alone.
-                var problems = probe.problems
-                if let problem = commit.problem, !problems.contains(problem) { problems.append(problem) }
-                if let problem = commit.spoolProblem { problems.append(problem) }
-                return Readiness(broker: subscriber.isConnected, database: probe.isConnected, others: problems)
+                let state = board.readiness()
+                return Readiness(
+                    broker: state.isBrokerConnected, database: state.isDatabaseConnected, others: state.problems)
             }, logger: Logger(label: "http"))
     }
 }
@@ -197,11 +221,11 @@ struct DispatcherService: Service {
     }
 }
 
-/// SIGHUP: new packs, if they are good; the registry is read anew at the next batch.
+/// SIGHUP: new packs, if they are good and approved, or none of that name ever was; the registry is read anew at the next
+/// batch.
 struct Reload: Service {
     let loaded: LoadedConfiguration
-    let commit: CommitControl
-    let desk: PostgresCareDesk
+    let packs: PackKeeper
     let notification: ServiceNotification
     let logger: Logger
 
@@ -211,8 +235,7 @@ struct Reload: Service {
             notification.reloading()
             do throws(DocumentProblems) {
                 let again = try LoadedConfiguration(path: loaded.path)
-                commit.use(again.packs)
-                desk.use(again.packs)
+                packs.use(again.packFiles)
                 logger.info("packs and registry reloaded")
             } catch {
                 for problem in error.problems {

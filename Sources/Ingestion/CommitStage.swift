@@ -39,6 +39,8 @@ public struct CommitStage {
     /// When timers are looked for again; monotonic nanoseconds.
     var nextTimers: Int64 = 0
     var timerTurn = TimerTurn()
+    /// When releases are looked for again; monotonic nanoseconds.
+    var nextReleases: Int64 = 0
     /// When a second had passed without a report; monotonic nanoseconds.
     var lastIdle: Int64 = .min
     /// That nothing can be received from the broker.

@@ -177,6 +177,8 @@ public struct CommitBatch: Sendable {
     public var timers: [Timer] = []
     /// Taken away, before `timers` are set.
     public var endedTimers: [TimerName] = []
+    /// What came of releases from quarantine.
+    public var releases: [ReleaseResult] = []
     /// What rules looked back at, by patient: no row, but what a memory of past readings must keep.
     public var lookedBack: [Identifier: HistoryNeed] = [:]
 
@@ -222,6 +224,11 @@ public protocol CommitStore: AnyObject {
     func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer]
     /// Every timer of a kind, not locked.
     func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer]
+    /// Releases that wait, the oldest first, of reports for these sites or for none of ours; nil: all. Outside of any
+    /// transaction, and not locked.
+    func waitingReleases(limit: Int, at sites: Set<Identifier>?) throws(StoreFailure) -> [Release]
+    /// Those of them that still wait and that no other transaction has locked; locked for this one.
+    func lockReleases(_ releases: [Int64]) throws(StoreFailure) -> Set<Int64>
     func write(_ batch: CommitBatch) throws(StoreFailure)
     /// When this returns the batch is durable. A failure here leaves the outcome unknown: the same batch again finds its keys.
     func commit() throws(StoreFailure)
@@ -250,6 +257,10 @@ public struct DueReadingSearch: Sendable {
 }
 
 extension CommitStore {
+    /// A store that nobody else reaches has no releases.
+    public func waitingReleases(limit: Int, at sites: Set<Identifier>?) throws(StoreFailure) -> [Release] { [] }
+    public func lockReleases(_ releases: [Int64]) throws(StoreFailure) -> Set<Int64> { [] }
+
     /// For a store that knows no patients: all that are due.
     public func dueReadings(_ search: DueReadingSearch, by instant: Instant) throws(StoreFailure) -> [Timer] {
         try dueTimers([DueReadingSearch.kind], waited: .seconds(0), by: instant, limit: .max).filter { timer in

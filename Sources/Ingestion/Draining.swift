@@ -12,6 +12,7 @@ extension CommitStage {
         guard let standby else {
             commitNews()
             takeTimers()
+            takeReleases()
             return
         }
         for incident in standby.spool.takeIncidents() { tell(incident) }
@@ -24,6 +25,7 @@ extension CommitStage {
         }
         commitNews()
         takeTimers()
+        takeReleases()
         guard !spooling.isActive, standby.isRefreshDue else { return }
         do throws(StoreFailure) {
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)
@@ -133,7 +135,7 @@ extension CommitStage {
     }
 
     /// Receipts follow the commit.
-    private func answer(_ batch: [Candidate]) {
+    func answer(_ batch: [Candidate]) {
         for candidate in batch {
             guard let topic = candidate.decoded.topic,
                 let receipt = candidate.outcome.receipt(for: candidate.message, candidate.decoded)

@@ -22,5 +22,6 @@ struct Migration: Sendable {
         Migration(version: 13, name: "m0013_sight.sql", sql: PackageResources.m0013_sight_sql),
         Migration(version: 14, name: "m0014_web.sql", sql: PackageResources.m0014_web_sql),
         Migration(version: 15, name: "m0015_desk.sql", sql: PackageResources.m0015_desk_sql),
+        Migration(version: 16, name: "m0016_plan.sql", sql: PackageResources.m0016_plan_sql),
     ]
 }

@@ -51,6 +51,9 @@ final class PostgresCareDesk: CareDesk, Service {
     /// For the worklist and the charts from now on.
     func use(_ packs: PackLibrary) { keeper.use(packs) }
 
+    /// As the worklist was made of.
+    func registry() async throws(CareDeskUnavailable) -> Registry { try await keeper.ward().registry }
+
     func news() -> AsyncStream<Void> { keeper.news() }
 
     // MARK: Sessions
@@ -116,14 +119,6 @@ final class PostgresCareDesk: CareDesk, Service {
         (Viewer, AlertFile)
     > {
         try await threads.run { tools throws(StoreFailure) in try tools.reader.alert(id, session) }
-    }
-
-    func readAudit(
-        patient: Identifier?, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [ReadAuditRow])> {
-        try await threads.run { tools throws(StoreFailure) in
-            try tools.reader.readAudit(patient: patient, session)
-        }
     }
 
     // MARK: Doing

@@ -12,6 +12,7 @@ import Synchronization
 /// It holds nothing of its own but the count of open event streams: sessions, rights and data are the desk's.
 struct PageResponder: Sendable {
     let desk: any CareDesk
+    var leads: (any LeadDesk)?
     let cookie: SessionCookie
     /// `https://host:port`, from where forms may come besides the host that the request names.
     let origin: String
@@ -94,16 +95,13 @@ struct PageResponder: Sendable {
         case ("alerts", 2):
             guard let id = AlertID(parts[1]) else { return notThere }
             return try await alert(id, request, session, notice: notice(form))
-        case ("audit", 1):
-            let patient = form["patient"]
-            let code = patient.flatMap { Identifier($0) }
-            if patient != nil, code == nil { return notThere }
-            let sight = try await desk.readAudit(patient: code, session)
-            guard let (viewer, rows) = seen(sight) else { return missing(sight, request) }
-            let time = PageTime(now: rows.map(\.at).max() ?? Instant(microseconds: 0), timeZone: viewer.timeZone)
-            return html(AuditPage(rows: rows, patient: patient, viewer: viewer, form: token, time: time).page)
         case ("events", 1): return try await events(session)
         default:
+            if let leads,
+                let answer = try await LeadResponder(desk: leads, pages: self).get(parts, form, request, session)
+            {
+                return answer
+            }
             guard try await desk.viewer(of: session, isActivity: false) != nil else { return signedOut(request) }
             return notThere
         }
@@ -189,6 +187,9 @@ struct PageResponder: Sendable {
             return redirect(
                 Place("patients", code.description, query: [("done", isNew ? "marked" : "marked-before")]))
         default:
+            if let leads {
+                return try await LeadResponder(desk: leads, pages: self).post(parts, form, request, session) ?? notThere
+            }
             return notThere
         }
     }
@@ -306,16 +307,16 @@ struct PageResponder: Sendable {
         }
     }
 
-    private func seen<Value>(_ sight: DeskAnswer<Value>) -> Value? {
+    func seen<Value>(_ sight: DeskAnswer<Value>) -> Value? {
         if case .seen(let value) = sight { value } else { nil }
     }
 
-    private func missing<Value>(_ sight: DeskAnswer<Value>, _ request: Request, isPart: Bool = false) -> Response {
+    func missing<Value>(_ sight: DeskAnswer<Value>, _ request: Request, isPart: Bool = false) -> Response {
         if case .signedOut = sight { return isPart ? text(.unauthorized, "signed out") : signedOut(request) }
         return notThere
     }
 
-    private var notThere: Response {
+    var notThere: Response {
         html(PageFrame.message("Not here", "There is no such page, or none for you."), status: .notFound)
     }
 
