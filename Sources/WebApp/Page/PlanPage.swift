@@ -175,7 +175,8 @@ struct PlanPage {
     }
 
     private func part(_ field: PlanField, _ title: String, @HTMLBuilder _ fields: (PlanInputs) -> HTML) -> HTML {
-        let lines = PlanWords.lines(field.rawValue, file.fields[field.rawValue] ?? .null)
+        let standing: FieldValue = field == .risk ? .string("standard") : .null
+        let lines = PlanWords.lines(field.rawValue, file.fields[field.rawValue] ?? standing)
         return element("section", .class("card"), .id(field.rawValue)) {
             element("h2") { title }
             if lines.isEmpty { element("p", .class("empty")) { "None." } }

@@ -270,7 +270,8 @@ enum Facts {
         for _ in 0..<digits { scale *= 10 }
         let scaled = (value * scale).rounded()
         guard digits > 0 else { return "\(Int64(exactly: scaled) ?? 0)" }
-        return "\(scaled / scale)"
+        let shown = scaled / scale
+        return Int64(exactly: shown).map { "\($0)" } ?? "\(shown)"
     }
 
     static func bytes(_ count: Double) -> String {
