@@ -36,10 +36,6 @@ public protocol CareDesk: PatientDesk {
     func markInError(
         _ request: CorrectionRequest, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> DeskAnswer<Bool>
-    /// Of the viewer's site, newest first; `notThere` for those who may not search it.
-    func readAudit(
-        patient: Identifier?, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [ReadAuditRow])>
     /// An element whenever the worklist may have changed; nothing piles up while nobody reads. Ends when the desk closes.
     func news() -> AsyncStream<Void>
 }
@@ -113,10 +109,14 @@ public struct Viewer: Hashable, Sendable {
     public var siteName: String
     /// IANA name.
     public var timeZone: String
+    /// Somebody with the right to has approved a version of each pack in use; until then every page says otherwise.
+    public var hasApprovedLimits: Bool
 
     public init(
-        careManager: Identifier, role: CareManager.Role, site: Identifier, siteName: String, timeZone: String
+        careManager: Identifier, role: CareManager.Role, site: Identifier, siteName: String, timeZone: String,
+        hasApprovedLimits: Bool = true
     ) {
+        self.hasApprovedLimits = hasApprovedLimits
         self.careManager = careManager
         self.role = role
         self.site = site
@@ -125,7 +125,9 @@ public struct Viewer: Hashable, Sendable {
     }
 
     public var mayAct: Bool { role != .readOnly }
-    public var maySearchAudit: Bool { role == .teamLead || role == .administrator }
+    public var maySearchAudit: Bool { leads }
+    /// Runs the service page, releases what is in quarantine, approves packs, and says who may see a patient.
+    public var leads: Bool { role == .teamLead || role == .administrator }
 }
 
 /// A patient's line of the worklist, with what a person wants beside the state. A class, since thousands of them stand in

@@ -24,3 +24,30 @@ public enum RefusalReason: String, CaseIterable, Sendable, Hashable {
     /// PostgreSQL refused the row although decoding let it through.
     case unstorable
 }
+
+extension RefusalReason {
+    /// What a person's release of a report that was held for this reason does.
+    public enum Release: Sendable, Hashable {
+        /// The reason no longer holds it back. `retained`: a person says that it is wanted. `too-old`: its time stands.
+        /// `clock-future`: it counts as taken when it was received, the latest that it can have been.
+        case waives
+        /// It is judged as if it came now for the first time, with its original time of receipt: something else was
+        /// mended meanwhile, as a pairing.
+        case judgesAgain
+        /// There is nothing to release: it can't be read, or a value in it was refused. Whoever knows what was measured
+        /// types it in.
+        case nothing
+    }
+
+    /// The migration that made `homeward.quarantine_release` has the same list.
+    public var release: Release {
+        switch self {
+        case .retained, .clockFuture, .tooOld: .waives
+        case .unknownDevice, .unpaired, .crashed, .unstorable: .judgesAgain
+        case .badTopic, .tooLarge, .malformed, .empty, .conflict, .unknownKind, .unknownCode, .missingUnit,
+            .unknownUnit,
+            .ambiguousUnit, .implausible, .inconsistent, .controlSolution:
+            .nothing
+        }
+    }
+}

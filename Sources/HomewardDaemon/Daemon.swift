@@ -30,6 +30,9 @@ struct Daemon {
     private let probe: DatabaseProbe
     private let lease: LeaseKeeper
     private let desk: PostgresCareDesk
+    private let leads: PostgresLeadDesk
+    private let board: ServiceBoard
+    private let packKeeper: PackKeeper
     private let coverage: CoverageWatch
     private let dailyMessages: DailyMessages
     private let certificateExpiry = CertificateExpiry()
@@ -47,11 +50,15 @@ struct Daemon {
         let seat = LeaseSeat(shard: loaded.broker.clientID, instance: state.lease.instance)
         let queue = try PostgresDeliveryQueue(loaded.database, syntheticCode: loaded.syntheticCode, seat: seat)
         let commit = CommitControl(awaitsSight: true, onOutbox: { queue.wake() })
+        let packKeeper = PackKeeper(
+            configured: loaded.packFiles, library: loaded.packs, database: loaded.database, directory: state.path,
+            logger: Logger(label: "packs"))
+        self.packKeeper = packKeeper
         let subscriber = SubscriberControl()
         lease = LeaseKeeper(
             loaded.database, seat: seat, sites: configuration.sites, file: state.lease, subscriber: subscriber,
             commit: commit, logger: Logger(label: "lease"))
-        let packs = loaded.packs
+        let packs = packKeeper.library
         let served = configuration.servedChannels
         let snapshots = SnapshotWriter(
             directory: SnapshotDirectory(path: state.path), logger: Logger(label: "snapshots"))
@@ -59,7 +66,8 @@ struct Daemon {
         let store = PostgresCommitStore(loaded.database, seat: seat) { entries, version in
             snapshots.write(registry: entries, version: version)
             // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
-            let registry = RegistryBuilder(packs: packs, served: served).build(entries, version: version).registry
+            let registry = RegistryBuilder(packs: packKeeper.library, served: served)
+                .build(entries, version: version).registry
             board.show(registry)
             return registry
         }
@@ -109,6 +117,13 @@ struct Daemon {
             syntheticCode: Identifier(loaded.syntheticCode), seat: seat, commit: commit,
             logger: Logger(label: "database"))
         desk = PostgresCareDesk(loaded.database, packs: packs, served: served, logger: Logger(label: "page"))
+        self.board = Self.serviceBoard(instruments, pipeline.subscriber, probe, commit, lease)
+        leads = PostgresLeadDesk(
+            loaded.database, board: self.board, packs: packKeeper, desk: desk, served: served)
+        packKeeper.onChange { [desk] packs in
+            commit.use(packs)
+            desk.use(packs)
+        }
         coverage = CoverageWatch(
             loaded.database, registry: board, sites: judging.sites, seat: seat, commit: commit,
             logger: Logger(label: "coverage"))
@@ -141,7 +156,7 @@ struct Daemon {
     func run() async throws {
         let http = webServers()
         let reload = Reload(
-            loaded: loaded, commit: pipeline.commit, desk: desk, notification: notification, logger: logger)
+            loaded: loaded, packs: packKeeper, notification: notification, logger: logger)
         let watchdog = Watchdog(
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit,
             subscriber: pipeline.subscriber, probe: probe, lease: lease, logger: logger)
@@ -156,7 +171,7 @@ struct Daemon {
             logger: Logger(label: "certificates"))
         // Services stop in the reverse order of this list.
         let services: [any Service] =
-            http + [desk, lease, probe, coverage, dailyMessages]
+            http + [desk, leads, board, packKeeper, lease, probe, coverage, dailyMessages]
             + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
             + [pipeline, watchdog, reload, certificates, intake]
         var configuration = ServiceGroupConfiguration(
@@ -175,10 +190,22 @@ struct Daemon {
         notification.stopping()
     }
 
+    private static func serviceBoard(
+        _ instruments: PipelineInstruments, _ subscriber: SubscriberControl, _ probe: DatabaseProbe,
+        _ commit: CommitControl, _ lease: LeaseKeeper
+    ) -> ServiceBoard {
+        ServiceBoard(instruments: instruments) {
+            // The probe does not write: a table that refuses reports is seen by the commit thread alone.
+            var problems = probe.problems
+            if let problem = commit.problem, !problems.contains(problem) { problems.append(problem) }
+            if let problem = commit.spoolProblem { problems.append(problem) }
+            if let problem = lease.current.problem { problems.append(problem) }
+            return (subscriber.isConnected, probe.isConnected, problems)
+        }
+    }
+
     private func webServers() -> [any Service] {
-        let subscriber = pipeline.subscriber
-        let probe = probe
-        let commit = pipeline.commit
+        let board = board
         let lease = lease
         let http = loaded.configuration.http
         let metrics = loaded.configuration.metrics
@@ -188,15 +215,11 @@ struct Daemon {
                 tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
             metrics: .init(host: metrics.host, port: Int(metrics.port)),
             page: MetricsPage([instruments, instruments.stages, lease, certificateExpiry]), desk: desk,
-            publicURL: http.publicURL,
+            leads: leads, publicURL: http.publicURL,
             readiness: {
-                // The probe does not write: a table that refuses reports is seen by the commit thread alone.
-                var problems = probe.problems
-                if let problem = commit.problem, !problems.contains(problem) { problems.append(problem) }
-                if let problem = commit.spoolProblem { problems.append(problem) }
-                if let problem = lease.current.problem { problems.append(problem) }
+                let state = board.readiness()
                 return Readiness(
-                    broker: subscriber.isConnected, database: probe.isConnected, others: problems,
+                    broker: state.isBrokerConnected, database: state.isDatabaseConnected, others: state.problems,
                     lease: lease.readiness)
             }, logger: Logger(label: "http"))
     }
@@ -215,11 +238,11 @@ struct DispatcherService: Service {
     }
 }
 
-/// SIGHUP: new packs, if they are good; the registry is read anew at the next batch.
+/// SIGHUP: new packs, if they are good and approved, or none of that name ever was; the registry is read anew at the next
+/// batch.
 struct Reload: Service {
     let loaded: LoadedConfiguration
-    let commit: CommitControl
-    let desk: PostgresCareDesk
+    let packs: PackKeeper
     let notification: ServiceNotification
     let logger: Logger
 
@@ -229,8 +252,7 @@ struct Reload: Service {
             notification.reloading()
             do throws(DocumentProblems) {
                 let again = try LoadedConfiguration(path: loaded.path)
-                commit.use(again.packs)
-                desk.use(again.packs)
+                packs.use(again.packFiles)
                 logger.info("packs and registry reloaded")
             } catch {
                 for problem in error.problems {

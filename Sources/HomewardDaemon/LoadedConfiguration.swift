@@ -12,6 +12,8 @@ struct LoadedConfiguration {
     let path: String
     let configuration: Configuration
     let packs: PackLibrary
+    /// Their files, which is what is approved.
+    let packFiles: [PackBytes]
     let notices: [DocumentProblem]
 
     init(path: String) throws(DocumentProblems) {
@@ -35,6 +37,7 @@ struct LoadedConfiguration {
         guard let configuration, let packs else { throw DocumentProblems(problems) }
         self.configuration = configuration
         self.packs = packs
+        packFiles = PackBytes.all(in: configuration.protocolsDirectory)
         notices = configuration.notices
     }
 

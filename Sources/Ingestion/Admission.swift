@@ -9,6 +9,8 @@ struct Candidate: Sendable {
     var outcome = Outcome()
     /// What admission found before the keys were looked at; found out in each transaction anew.
     var admission: Admission
+    /// Of a report that a person released from quarantine.
+    var release: Int64?
 
     init(
         message: Message, decoded: Decoded, outcome: Outcome = Outcome(),
@@ -38,11 +40,13 @@ enum Admission: Sendable, Hashable {
     case refused(RefusalReason, key: ReportKey, detail: String)
     /// To be stored for that patient if its key is new.
     case admitted(ReportKey, patient: Identifier)
+    /// Another has it in hand: it is passed over.
+    case elsewhere
 
     var key: ReportKey? {
         switch self {
         case .refused(_, let key, _), .admitted(let key, _): key
-        case .status, .unreadable, .unknownDevice: nil
+        case .status, .unreadable, .unknownDevice, .elsewhere: nil
         }
     }
 

@@ -37,6 +37,8 @@ public struct BatchProcessor {
         public var readingsStored = 0
         public var duplicate = 0
         public var quarantined: [RefusalReason: Int] = [:]
+        /// Of all these, reports that a person released from quarantine.
+        public var released = 0
         public var readingsRefused: [RefusalReason: Int] = [:]
         public var statusesRefused: [RefusalReason: Int] = [:]
         /// Opened, worsened or reopened.
@@ -154,6 +156,7 @@ public struct BatchProcessor {
                 batch[index].message, batch[index].decoded, registry: registry,
                 serverClockTrusted: clock.problem == nil)
         }
+        try passOverReleases(of: &batch, in: store)
         let verdicts = try lookUpKeys(of: batch, in: store)
         var draft = Draft(registry: registry, judgesUnknownReaders: options.judgesUnknownReaders)
         draft.strangers = strangers
@@ -171,6 +174,16 @@ public struct BatchProcessor {
         try settle(&draft, in: store)
         if let ledger { draft.record(ledger) }
         return draft
+    }
+
+    /// Releases that another instance has taken, or that have ended, are not ours.
+    private func passOverReleases(of batch: inout [Candidate], in store: any CommitStore) throws(StoreFailure) {
+        let releases = batch.compactMap(\.release)
+        guard !releases.isEmpty else { return }
+        let ours = try store.lockReleases(releases)
+        for index in batch.indices {
+            if let release = batch[index].release, !ours.contains(release) { batch[index].admission = .elsewhere }
+        }
     }
 
     /// Opens a transaction and brings what is remembered up to it.

@@ -24,6 +24,8 @@ struct CommitAccounts {
         let now = linux_monotonic_nanoseconds()
         instruments.commitSeconds.observe(Double(now - started) / 1e9)
         if !batch.isEmpty { instruments.stages.batchReports.observe(Double(batch.count)) }
+        // Before what became of them, so that no scrape sees more ended than received.
+        instruments.reportsReceived.add(report.released)
         instruments.reportsStored.add(report.stored)
         instruments.readingsStored.add(report.readingsStored)
         instruments.reportsDuplicate.add(report.duplicate)

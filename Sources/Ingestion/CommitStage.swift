@@ -42,6 +42,8 @@ public struct CommitStage {
     /// When timers are looked for again; monotonic nanoseconds.
     var nextTimers: Int64 = 0
     var timerTurn = TimerTurn()
+    /// When releases are looked for again; monotonic nanoseconds.
+    var nextReleases: Int64 = 0
     /// When reports that were typed in are looked for again; monotonic nanoseconds.
     var nextTyped: Int64 = 0
     /// When a second had passed without a report; monotonic nanoseconds.

@@ -179,6 +179,8 @@ public struct CommitBatch: Sendable {
     public var timers: [Timer] = []
     /// Taken away, before `timers` are set.
     public var endedTimers: [TimerName] = []
+    /// What came of releases from quarantine.
+    public var releases: [ReleaseResult] = []
     /// What rules looked back at, by patient: no row, but what a memory of past readings must keep.
     public var lookedBack: [Identifier: HistoryNeed] = [:]
 
@@ -224,6 +226,11 @@ public protocol CommitStore: AnyObject {
     func timers(_ names: [TimerName], skippingLocked: Bool) throws(StoreFailure) -> [Timer]
     /// Every timer of a kind, not locked.
     func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer]
+    /// Releases that wait, the oldest first, of reports for these sites or for none of ours; nil: all. Outside of any
+    /// transaction, and not locked.
+    func waitingReleases(limit: Int, at sites: Set<Identifier>?) throws(StoreFailure) -> [Release]
+    /// Those of them that still wait and that no other transaction has locked; locked for this one.
+    func lockReleases(_ releases: [Int64]) throws(StoreFailure) -> Set<Int64>
     /// Reports that were typed in at these sites (nil: at any) and have not been taken in, the oldest first.
     func waitingReports(sites: Set<Identifier>?, limit: Int) throws(StoreFailure) -> [WaitingReport]
     /// What became of them: they wait no longer.
@@ -256,6 +263,10 @@ public struct DueReadingSearch: Sendable {
 }
 
 extension CommitStore {
+    /// A store that nobody else reaches has no releases.
+    public func waitingReleases(limit: Int, at sites: Set<Identifier>?) throws(StoreFailure) -> [Release] { [] }
+    public func lockReleases(_ releases: [Int64]) throws(StoreFailure) -> Set<Int64> { [] }
+
     /// For a store that knows no patients: all that are due.
     public func dueReadings(_ search: DueReadingSearch, by instant: Instant) throws(StoreFailure) -> [Timer] {
         try dueTimers([DueReadingSearch.kind], waited: .seconds(0), by: instant, limit: .max).filter { timer in

@@ -73,7 +73,10 @@ struct Draft {
     /// Decides a candidate's fate by its admission and its key's verdict, and notes its rows.
     mutating func sort(_ candidate: inout Candidate, verdicts: [ReportKey: KeyVerdict]) {
         defer { count += 1 }
+        defer { noteRelease(candidate) }
         switch candidate.admission {
+        case .elsewhere:
+            candidate.outcome.disposition = .unanswered
         case .status(let device):
             candidate.outcome.disposition = .unanswered
             guard let status = candidate.decoded.status else { return }
@@ -102,6 +105,12 @@ struct Draft {
             storedHere[key] = candidate.decoded.digest
             store(&candidate, key, patient)
         }
+    }
+
+    private mutating func noteRelease(_ candidate: Candidate) {
+        guard let id = candidate.release, let result = ReleaseResult(id, candidate.outcome.disposition) else { return }
+        rows.releases.append(result)
+        report.released += 1
     }
 
     mutating func keepWithinBudget() {

@@ -16,6 +16,7 @@ extension CommitStage {
         guard let standby else {
             commitNews()
             takeTimers()
+            takeReleases()
             takeTypedReports()
             return
         }
@@ -29,6 +30,7 @@ extension CommitStage {
         }
         commitNews()
         takeTimers()
+        takeReleases()
         takeTypedReports()
         guard !spooling.isActive, standby.isRefreshDue else { return }
         do throws(StoreFailure) {

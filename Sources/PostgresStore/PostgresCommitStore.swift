@@ -120,6 +120,7 @@ public final class PostgresCommitStore: CommitStore {
         if !batch.outbox.isEmpty { calls += OutboxWriting.calls(batch.outbox) }
         if !batch.suppressions.isEmpty { calls.append(SuppressionWriting.call(batch.suppressions)) }
         calls += TimerWriting.calls(batch)
+        if !batch.releases.isEmpty { calls.append(ReleaseWriting.call(batch.releases)) }
         calls += OutageWriting.calls(batch)
         _ = try connection.run(calls, doing: "writing")
     }

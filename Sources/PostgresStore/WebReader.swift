@@ -54,7 +54,9 @@ public final class WebReader {
         name: "web_viewer",
         sql: """
             SELECT v.care_manager, v.role, v.site, coalesce(e.fields ->> 'name', v.site),
-                coalesce(e.fields ->> 'timezone', 'Europe/London')
+                coalesce(e.fields ->> 'timezone', 'Europe/London'), EXISTS (SELECT FROM homeward.pack_content)
+                    AND NOT EXISTS (SELECT FROM homeward.pack_content c WHERE c.configured
+                        AND NOT EXISTS (SELECT FROM homeward.pack_approval a WHERE a.pack = c.pack))
             FROM homeward.web_viewer() v
             LEFT JOIN LATERAL (
                 SELECT fields FROM homeward.registry_entry WHERE entity = 'site' AND code = v.site
@@ -115,9 +117,11 @@ public final class WebReader {
         let row = try connection.run(viewerStatement, PostgresParameters(), doing: "reading a session")
         guard let careManager = row.identifier(0, 0), let site = row.identifier(0, 2),
             let role = row.text(0, 1).flatMap(CareManager.Role.init(rawValue:)), let siteName = row.text(0, 3),
-            let timeZone = row.text(0, 4)
+            let timeZone = row.text(0, 4), let hasApprovedLimits = row.boolean(0, 5)
         else { return nil }
-        return Viewer(careManager: careManager, role: role, site: site, siteName: siteName, timeZone: timeZone)
+        return Viewer(
+            careManager: careManager, role: role, site: site, siteName: siteName, timeZone: timeZone,
+            hasApprovedLimits: hasApprovedLimits)
     }
 
     /// Takes on the page's role until the end of the transaction.
@@ -395,37 +399,6 @@ public final class WebReader {
             parameters.add(place)
             let found = try reader.connection.run(Self.correctable, parameters, doing: "reading a reading")
             return found.rowCount == 1 ? .seen(viewer) : .notThere
-        } ?? .signedOut
-    }
-
-    private static let search = Statement(
-        name: "web_search",
-        sql: """
-            SELECT at, care_manager, patient, what FROM homeward.read_audit
-            WHERE $1::text IS NULL OR patient = $1::text
-            ORDER BY id DESC LIMIT 500
-            """)
-
-    public func readAudit(
-        patient: Identifier?, _ session: SessionToken
-    ) throws(StoreFailure) -> DeskAnswer<(Viewer, [ReadAuditRow])> {
-        try within(session, isActivity: true) {
-            viewer, reader throws(StoreFailure) -> DeskAnswer<(Viewer, [ReadAuditRow])> in
-            guard viewer.maySearchAudit else { return .notThere }
-            var parameters = PostgresParameters()
-            parameters.add(optional: patient?.description)
-            let result = try reader.connection.run(Self.search, parameters, doing: "reading the audit")
-            let rows = (0..<result.rowCount).compactMap { row -> ReadAuditRow? in
-                guard let at = result.instant(row, 0), let who = result.text(row, 1), let what = result.text(row, 3)
-                else { return nil }
-                return ReadAuditRow(at: at, careManager: who, patient: result.text(row, 2), what: what)
-            }
-            try reader.note(
-                viewer, "audit",
-                patient: patient.flatMap { code in
-                    rows.contains { $0.patient == code.description } ? code : nil
-                })
-            return .seen((viewer, rows))
         } ?? .signedOut
     }
 }

@@ -52,14 +52,17 @@ public struct WebServer: Service {
     ///
     /// - Parameters:
     ///   - desk: without one nobody can sign in, and everything for people is 401.
+    ///   - leads: without one there is nothing for those who lead, and no change of a plan.
     ///   - publicURL: by which people come; `https` makes the session's cookie one of TLS, also behind a proxy.
     public static func servers(
-        http: Address, metrics: Address? = nil, page: MetricsPage, desk: (any CareDesk)? = nil, publicURL: String = "",
+        http: Address, metrics: Address? = nil, page: MetricsPage, desk: (any CareDesk)? = nil,
+        leads: (any LeadDesk)? = nil, publicURL: String = "",
         readiness: @escaping @Sendable () -> Readiness, logger: Logger
     ) -> [WebServer] {
         let people = desk.map { desk in
             PageResponder(
-                desk: desk, cookie: SessionCookie(isSecure: http.tls != nil || publicURL.hasPrefix("https://")),
+                desk: desk, leads: leads,
+                cookie: SessionCookie(isSecure: http.tls != nil || publicURL.hasPrefix("https://")),
                 origin: publicURL.split(separator: "/", maxSplits: 3).prefix(2).joined(separator: "//"), logger: logger)
         }
         func server(_ address: Address, _ pages: StatusResponder.Pages) -> WebServer {

@@ -1,8 +1,8 @@
 """The care managers' page in a real browser (Debian's chromium, driven by Playwright) against a running daemon.
 
-page.py URL BROKER_PORT SCREENSHOTS SECRET_OF_CM-01 SECRET_OF_CM-02
+page.py URL BROKER_PORT SCREENSHOTS SECRET_OF_CM-01 SECRET_OF_CM-02 SECRET_OF_LEAD-01
 
-Both accounts have the password of PASSWORD and see the site north with P0001, whose reader is dev-0001; P0099 is another
+All accounts have the password of PASSWORD and see the site north with P0001, whose reader is dev-0001; P0099 is another
 site's. Ends with 0 when everything was seen, and says what was not. Screenshots go to the directory named.
 """
 import base64
@@ -32,8 +32,8 @@ def one_time_code(secret):
     return f"{(struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
-def publish(report, readings, device="dev-0001"):
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+def publish(report, readings, device="dev-0001", ahead=datetime.timedelta()):
+    now = (datetime.datetime.now(datetime.timezone.utc) + ahead).strftime("%Y-%m-%dT%H:%M:%SZ")
     subprocess.run(
         ["mosquitto_pub", "-h", "127.0.0.1", "-p", broker_port, "-q", "1", "-t", f"homeward/v1/north/{device}/report",
          "-m", f'{{"id":"{report}","taken_at":"{now}","readings":[{readings}]}}'], check=True, timeout=60)
@@ -125,6 +125,94 @@ def correct_a_reading(page):
     expect(page.locator(".notice")).to_have_text("Marked as entered in error.")
 
 
+def release_a_report(lead):
+    """A reader's clock ran ahead: its report is held, and a lead lets it in."""
+    publish("ahead-1", '{"kind":"spo2","value":97,"unit":"%"}', ahead=datetime.timedelta(hours=3))
+    lead.goto(url + "/service", wait_until="domcontentloaded")
+    sign_in(lead, "lead-01", secrets[2])
+    held = lead.get_by_role("row").filter(has_text="ahead-1")
+    until(lead, lambda: held.count() == 1)
+    shot(lead, "service", full_page=True)
+    held.get_by_role("link", name="Look").click()
+    expect(lead.get_by_role("heading", name="clock-future")).to_be_visible()
+    expect(lead.locator("pre").first).to_contain_text('"id":"ahead-1"')
+    shot(lead, "quarantine", full_page=True)
+    lead.get_by_label("Why it may be stored").fill("Rang her: taken this morning")
+    lead.get_by_role("button", name="Release").click()
+    expect(lead.locator(".notice")).to_contain_text("Released")
+    until(lead, lambda: lead.locator("#release").get_by_text("stored", exact=True).count() == 1)
+
+
+def until(page, is_so):
+    """Loads the page again until it is so."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline, page.locator("main").inner_text()
+        page.wait_for_timeout(200)
+        page.reload(wait_until="domcontentloaded")
+
+
+def change_a_limit(page, lead):
+    page.goto(url + "/patients/P0001", wait_until="domcontentloaded")
+    page.get_by_role("link", name="Plan", exact=True).click()
+    expect(page.locator(".unapproved")).to_have_text("Limits not approved here")
+    limits = page.locator("#limits")
+    limits.locator("summary", has_text="Set a limit").click()
+    form = limits.locator("details[open] form")
+    form.get_by_label("Kind", exact=True).select_option("spo2")
+    form.get_by_label("Red below").fill("93")
+    form.get_by_label("Amber below").fill("88")
+    form.get_by_label("Why", exact=True).fill("Prescribed 88-92")
+    form.get_by_role("button", name="Change the plan").click()
+    # Inverted: it says so, and what was typed is still there.
+    expect(page.locator(".notice").first).to_contain_text("inverted")
+    expect(form.get_by_label("Red below")).to_have_value("93")
+    shot(page, "plan-refused", full_page=True)
+    form.get_by_label("Red below").fill("85")
+    # Another changes it meanwhile: the second writer is told.
+    lead.goto(url + "/patients/P0001/plan", wait_until="domcontentloaded")
+    lead.locator("#limits summary", has_text="Set a limit").click()
+    other = lead.locator("#limits details[open] form")
+    other.get_by_label("Kind", exact=True).select_option("pulse")
+    other.get_by_label("Amber above").fill("115")
+    other.get_by_label("Why", exact=True).fill("Usual for her")
+    other.get_by_role("button", name="Change the plan").click()
+    expect(lead.locator(".notice")).to_contain_text("The plan is changed")
+    form.get_by_role("button", name="Change the plan").click()
+    expect(page.locator(".notice").first).to_contain_text("another changed it since you looked")
+    expect(page.locator(".notice").first).to_contain_text("red below 85")
+    limits.locator("summary", has_text="Set a limit").click()
+    form.get_by_label("Kind", exact=True).select_option("spo2")
+    form.get_by_label("Red below").fill("85")
+    form.get_by_label("Amber below").fill("88")
+    form.get_by_label("Why", exact=True).fill("Prescribed 88-92")
+    form.get_by_role("button", name="Change the plan").click()
+    expect(page.locator(".notice")).to_contain_text("The plan is changed")
+    expect(limits).to_contain_text("SpO2: red below 85, amber below 88")
+    expect(page.locator(".versions")).to_contain_text("now: SpO2: red below 85, amber below 88")
+    shot(page, "plan", full_page=True)
+
+
+def approve_and_select(lead, page):
+    lead.goto(url + "/packs", wait_until="domcontentloaded")
+    shot(lead, "packs", full_page=True)
+    while lead.get_by_role("button", name="Approve").count():
+        lead.get_by_label("On what ground").first.fill("Limits committee of 20 November")
+        lead.get_by_role("button", name="Approve").first.click()
+        expect(lead.locator(".notice")).to_contain_text("Approved")
+    expect(lead.locator(".unapproved")).to_have_count(0)
+    lead.goto(url + "/patients/P0001/sharing", wait_until="domcontentloaded")
+    lead.get_by_label("On whose word").fill("the patient, by telephone")
+    lead.get_by_role("button", name="Let them see").click()
+    expect(lead.locator(".notice")).to_contain_text("Selected")
+    shot(lead, "sharing", full_page=True)
+    lead.goto(url + "/audit?patient=P0001", wait_until="domcontentloaded")
+    expect(lead.get_by_role("row").filter(has_text="cm-02").first).to_be_visible()
+    # A care manager has neither.
+    for path in ["/service", "/audit"]:
+        assert page.goto(url + path, wait_until="domcontentloaded").status == 404, path
+
+
 def do_things(page, other):
     """What is done about a patient by telephone; the other browser has the worklist open and sees what it brings."""
     other.goto(url + "/?q=P0002", wait_until="domcontentloaded")
@@ -214,14 +302,17 @@ def check_accessibility(view, name):
 
 
 def be_refused(page):
-    answer = page.goto(url + "/patients/P0099", wait_until="domcontentloaded")
-    assert answer.status == 404, answer.status
+    for path in ["/patients/P0099", "/patients/P0099/plan", "/patients/P0099/sharing", "/patients/P0099/data.csv"]:
+        answer = page.goto(url + path, wait_until="domcontentloaded")
+        assert answer.status == 404, (path, answer.status)
     expect(page.get_by_role("heading", name="Not here")).to_be_visible()
 
 
 def look_at_it_otherwise(browser, page):
     cookies = page.context.cookies()
     for name, options in {
+        "plan-dark": {"color_scheme": "dark"},
+        "plan-narrow": {"viewport": {"width": 360, "height": 740}},
         "worklist-dark": {"color_scheme": "dark"},
         "worklist-narrow": {"viewport": {"width": 360, "height": 740}},
         "patient-dark": {"color_scheme": "dark"},
@@ -232,7 +323,9 @@ def look_at_it_otherwise(browser, page):
         context = browser.new_context(**options)
         context.add_cookies(cookies)
         view = context.new_page()
-        place = {"patient": "/patients/P0002", "worklist": "/", "minor": "/minor"}[name.split("-")[0]]
+        place = {
+            "patient": "/patients/P0002", "worklist": "/", "minor": "/minor", "plan": "/patients/P0001/plan",
+        }[name.split("-")[0]]
         view.goto(url + place, wait_until="domcontentloaded")
         if name == "worklist-dark":
             expect(view.locator("#live")).to_have_text("Live")
@@ -265,6 +358,22 @@ def look_at_it_otherwise(browser, page):
     context.close()
 
 
+def look_at_the_leads_otherwise(browser, lead):
+    cookies = lead.context.cookies()
+    paths = ["service", "packs", "patients/P0001/sharing", "audit"]
+    for name, options in {"dark": {"color_scheme": "dark"}, "narrow": {"viewport": {"width": 360, "height": 740}}}.items():
+        context = browser.new_context(**options)
+        context.add_cookies(cookies)
+        view = context.new_page()
+        for path in paths:
+            view.goto(f"{url}/{path}", wait_until="domcontentloaded")
+            shot(view, f"{path.split('/')[-1]}-{name}", full_page=True)
+            width = view.evaluate("document.documentElement.scrollWidth")
+            assert name != "narrow" or width <= 360, f"{path} is {width} pixels wide"
+            check_accessibility(view, f"{path}-{name}")
+        context.close()
+
+
 def sign_out(page, other):
     other.goto(url + "/", wait_until="domcontentloaded")
     expect(other.locator("#live")).to_have_text("Live")
@@ -282,7 +391,7 @@ def sign_out(page, other):
 with sync_playwright() as playwright:
     browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
     complaints = []
-    pages = [browser.new_context(viewport={"width": 1280, "height": 800}).new_page() for _ in range(2)]
+    pages = [browser.new_context(viewport={"width": 1280, "height": 800}).new_page() for _ in range(3)]
     for page in pages:
         page.set_default_timeout(patience)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -290,12 +399,16 @@ with sync_playwright() as playwright:
         page.on("console", lambda message: complaints.append(message.text)
                 if "Content Security Policy" in message.text else None)
     see_a_red_arrive(pages[0])
-    deal_with_it(*pages)
+    deal_with_it(*pages[:2])
     correct_a_reading(pages[0])
-    do_things(*pages)
+    release_a_report(pages[2])
+    change_a_limit(pages[0], pages[2])
+    approve_and_select(pages[2], pages[0])
+    do_things(*pages[:2])
     be_refused(pages[0])
     look_at_it_otherwise(browser, pages[0])
-    sign_out(*pages)
+    look_at_the_leads_otherwise(browser, pages[2])
+    sign_out(*pages[:2])
     assert not complaints, complaints
     browser.close()
 print("seen")

@@ -11,6 +11,8 @@ extension EndToEndTests {
         care_managers:
           - { code: cm-01, site: north, name: Care manager 1, webhook: "WEBHOOK" }
           - { code: cm-02, site: north, name: Care manager 2, webhook: "WEBHOOK" }
+          - { code: lead-01, site: north, name: Lead 1, webhook: "WEBHOOK", role: team-lead }
+          - { code: gp-01, site: north, name: GP 1, role: read-only }
           - { code: cm-99, site: south, name: Care manager 99, webhook: "WEBHOOK" }
         patients:
           - { code: P0001, site: north, name: Ada Lovelace, key_worker: cm-01, conditions: [copd] }
@@ -53,7 +55,7 @@ extension EndToEndTests {
     func `a care manager works through the page in a browser`() throws {
         let python = try #require(ProcessInfo.processInfo.environment["HOMEWARD_BROWSER_PYTHON"])
         let stack = try Stack(registry: Self.pageWard)
-        let secrets = try ["cm-01", "cm-02"].map { try addUser($0, stack) }
+        let secrets = try ["cm-01", "cm-02", "lead-01"].map { try addUser($0, stack) }
         try stack.startReadyDaemon()
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Browser/page.py")
         let screenshots = ProcessInfo.processInfo.environment["HOMEWARD_SCREENSHOTS"] ?? stack.directory.path

@@ -429,28 +429,6 @@ extension PostgresStoreSuite {
             #expect(try database.value("SELECT acknowledged_by FROM homeward.alert WHERE state <> 'open'") == "cm-01")
         }
 
-        @Test func onlyALeadSearchesTheAudit() throws {
-            let database = try ward()
-            let reader = WebReader(database.configuration)
-            let session = try signIn(database, "cm-01")
-            _ = try reader.patient(code("P0001"), days: 7, session)
-            guard case .notThere = try reader.readAudit(patient: nil, session) else {
-                Issue.record("a care manager searched the audit")
-                return
-            }
-            _ = try reader.patient(code("P0099"), days: 7, try signIn(database, "cm-99"))
-            let lead = try signIn(database, "lead-01")
-            guard case .seen((_, let rows)) = try reader.readAudit(patient: code("P0001"), lead),
-                case .seen((_, let all)) = try reader.readAudit(patient: nil, lead)
-            else {
-                Issue.record("a lead could not search the audit")
-                return
-            }
-            #expect(rows.map(\.careManager) == ["cm-01"])
-            #expect(!all.contains { $0.careManager == "cm-99" })
-            #expect(throws: PrivatePostgres.Failure.self) { try database.query("DELETE FROM homeward.read_audit") }
-        }
-
         @Test func aReadingIsCorrectedByWhoMay() throws {
             let database = try ward()
             let reader = WebReader(database.configuration)

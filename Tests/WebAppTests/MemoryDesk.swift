@@ -226,14 +226,6 @@ final class MemoryDesk: CareDesk {
         return .seen(true)
     }
 
-    func readAudit(
-        patient: Identifier?, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [ReadAuditRow])> {
-        guard let (viewer, text) = try begin(session) else { return .signedOut }
-        guard viewer.maySearchAudit else { return .notThere }
-        return .seen((viewer, [ReadAuditRow(at: Self.now, careManager: text, patient: text, what: text)]))
-    }
-
     func news() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         state.withLock { $0.listeners.append(continuation) }

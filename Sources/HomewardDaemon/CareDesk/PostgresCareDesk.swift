@@ -55,6 +55,9 @@ final class PostgresCareDesk: CareDesk, Service {
     /// For the worklist and the charts from now on.
     func use(_ packs: PackLibrary) { keeper.use(packs) }
 
+    /// As the worklist was made of.
+    func registry() async throws(CareDeskUnavailable) -> Registry { try await keeper.ward().registry }
+
     func news() -> AsyncStream<Void> { keeper.news() }
 
     // MARK: Sessions
@@ -141,14 +144,6 @@ final class PostgresCareDesk: CareDesk, Service {
     ) async throws(CareDeskUnavailable) -> DeskAnswer<AlertHistory> {
         try await threads.run { tools throws(StoreFailure) in
             try tools.reader.history(of: id, before: before, session)
-        }
-    }
-
-    func readAudit(
-        patient: Identifier?, _ session: SessionToken
-    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [ReadAuditRow])> {
-        try await threads.run { tools throws(StoreFailure) in
-            try tools.reader.readAudit(patient: patient, session)
         }
     }
 

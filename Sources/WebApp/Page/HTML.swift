@@ -44,6 +44,8 @@ indirect enum HTML: Sendable {
         static let `defer` = Attribute("defer", nil)
         static let open = Attribute("open", nil)
         static let hidden = Attribute("hidden", nil)
+        /// What scrolls by itself must be reached by the keyboard.
+        static let tabindex = Attribute("tabindex", "0")
         static func checked(_ isChecked: Bool) -> Attribute? { isChecked ? Attribute("checked", nil) : nil }
         static func selected(_ isSelected: Bool) -> Attribute? { isSelected ? Attribute("selected", nil) : nil }
         static func data(_ name: DataName, _ value: String) -> Attribute { Attribute(name.text, value) }
@@ -76,7 +78,7 @@ indirect enum HTML: Sendable {
         }
 
         enum AriaName: Sendable {
-            case label, live, hidden, current, describedby
+            case label, live, hidden, current, describedby, invalid
 
             fileprivate var text: StaticString {
                 switch self {
@@ -85,6 +87,7 @@ indirect enum HTML: Sendable {
                 case .hidden: "aria-hidden"
                 case .current: "aria-current"
                 case .describedby: "aria-describedby"
+                case .invalid: "aria-invalid"
                 }
             }
         }

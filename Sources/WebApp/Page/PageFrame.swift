@@ -24,6 +24,9 @@ enum PageFrame {
             element("body") {
                 element("a", .class("skip"), .href(Place(fragmentOnly: "content"))) { "Skip to the content" }
                 if let viewer, let form { header(viewer, form) }
+                if let viewer, !viewer.hasApprovedLimits {
+                    element("p", .class("unapproved"), .role("status")) { "Limits not approved here" }
+                }
                 element("main", .id("content")) { content() }
                 element("footer") { "Homeward is not an emergency service." }
             }
@@ -35,6 +38,10 @@ enum PageFrame {
             element("nav", .aria(.label, "Pages")) {
                 element("a", .href(Place()), .class("brand")) { "Homeward" }
                 element("a", .href(Place())) { "Worklist" }
+                if viewer.leads {
+                    element("a", .href(Place("service"))) { "Service" }
+                    element("a", .href(Place("packs"))) { "Packs" }
+                }
                 element("a", .href(Place("minor"))) { "Technical" }
                 if viewer.maySearchAudit { element("a", .href(Place("audit"))) { "Who looked" } }
             }

@@ -13,6 +13,7 @@ import Synchronization
 /// are the desk's.
 struct PageResponder: Sendable {
     let desk: any CareDesk
+    var leads: (any LeadDesk)?
     let cookie: SessionCookie
     /// `https://host:port`, from where forms may come besides the host that the request names.
     let origin: String
@@ -99,20 +100,17 @@ struct PageResponder: Sendable {
         case ("alerts", 2):
             guard let id = AlertID(parts[1]) else { return notThere }
             return try await alert(id, request, session, notice: notice(form))
-        case ("audit", 1):
-            let patient = form["patient"]
-            let code = patient.flatMap { Identifier($0) }
-            if patient != nil, code == nil { return notThere }
-            let sight = try await desk.readAudit(patient: code, session)
-            guard let (viewer, rows) = seen(sight) else { return missing(sight, request) }
-            let time = PageTime(now: rows.map(\.at).max() ?? Instant(microseconds: 0), timeZone: viewer.timeZone)
-            return html(AuditPage(rows: rows, patient: patient, viewer: viewer, form: token, time: time).page)
         case ("alerts", 3) where parts[2] == "history":
             guard let id = AlertID(parts[1]) else { return notThere }
             return try await history(id, form, request, session)
         case ("minor", 1): return try await minor(request, session, notice: notice(form))
         case ("events", 1): return try await events(session)
         default:
+            if let leads,
+                let answer = try await LeadResponder(desk: leads, pages: self).get(parts, form, request, session)
+            {
+                return answer
+            }
             guard try await desk.viewer(of: session, isActivity: false) != nil else { return signedOut(request) }
             return notThere
         }
@@ -208,6 +206,9 @@ struct PageResponder: Sendable {
             return redirect(
                 Place("patients", code.description, query: [("done", isNew ? "marked" : "marked-before")]))
         default:
+            if let leads {
+                return try await LeadResponder(desk: leads, pages: self).post(parts, form, request, session) ?? notThere
+            }
             return notThere
         }
     }

@@ -81,6 +81,10 @@ struct PatientPage {
                 "As at \(time.clock(file.at)). "
                 file.row?.triage.reasons.first.map(Signs.reason) ?? "Nothing to do"
             }
+            element("nav", .class("page-links"), .aria(.label, "About this patient")) {
+                element("a", .href(Place("patients", code, "plan"))) { "Plan" }
+                element("a", .href(Place("patients", code, "sharing"))) { "Who may see" }
+            }
         }
     }
 

@@ -24,6 +24,8 @@ struct WebForm: Sendable {
         return end.map { String(characters[...$0]) }
     }
 
+    var names: some Sequence<String> { fields.keys }
+
     /// As it was typed.
     func exactly(_ name: String) -> String? { fields[name] }
 

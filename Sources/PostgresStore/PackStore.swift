@@ -1,0 +1,60 @@
+public import Documents
+public import Ingestion
+
+/// Packs as the database keeps them, by the daemon's own role. One thread.
+public final class PackStore {
+    private var connection: PostgresConnection
+
+    private static let record = Statement(
+        name: "record_packs",
+        sql: """
+            INSERT INTO homeward.pack_content (pack, hash, configured, content)
+            SELECT pack, hash, true, content FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS c (pack, hash, content)
+            ON CONFLICT (pack, hash) DO UPDATE SET configured = true WHERE NOT pack_content.configured
+            """)
+    private static let retire = Statement(
+        name: "retire_packs",
+        sql: """
+            UPDATE homeward.pack_content c SET configured = false
+            WHERE configured AND NOT EXISTS (
+                SELECT FROM unnest($1::text[], $2::bytea[]) AS w (pack, hash) WHERE w.pack = c.pack AND w.hash = c.hash)
+            """)
+    private static let approved = Statement(
+        name: "approved_packs",
+        sql: """
+            SELECT DISTINCT ON (a.pack) a.pack, c.content
+            FROM homeward.pack_approval a JOIN homeward.pack_content c USING (pack, hash)
+            ORDER BY a.pack, a.id DESC
+            """)
+
+    public init(_ configuration: DatabaseConfiguration) {
+        connection = PostgresConnection(configuration.named("packs"))
+    }
+
+    /// Notes what the daemon is configured with: what is new can be approved from now on.
+    public func record(_ files: [PackBytes]) throws(StoreFailure) {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.addTexts(of: files) { $0.code }
+        parameters.addArray(.bytea, of: files) { file, parameters in
+            parameters.write(raw: file.hash)
+            return true
+        }
+        let retired = parameters
+        parameters.addArray(.bytea, of: files) { file, parameters in
+            parameters.write(raw: file.bytes)
+            return true
+        }
+        _ = try connection.run([(Self.record, parameters), (Self.retire, retired)], doing: "noting the packs")
+    }
+
+    /// Of each pack of which any content was ever approved, the one approved last.
+    public func approved() throws(StoreFailure) -> [PackBytes] {
+        try connection.startCheckedCall()
+        let rows = try connection.run(Self.approved, PostgresParameters(), doing: "reading approved packs")
+        return (0..<rows.rowCount).compactMap { row in
+            guard let code = rows.text(row, 0), let bytes = rows.bytes(row, 1) else { return nil }
+            return PackBytes(code: code, bytes: bytes)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import Alerting
+import Clinical
+import Documents
+import Foundation
+import Registry
+import Testing
+
+@testable import HomewardDaemon
+@testable import PostgresStore
+
+/// A change of a plan is checked as `enrol` checks it, and refuses what that only notes of entries without a file.
+@Suite struct PlanEditingTests {
+    private static let packs = BuiltInPacks.library()
+    private static let patient = Identifier("P0001")!
+    private static let key = RegistryKey(entity: .patient, code: "P0001")
+
+    private static func base(_ own: [String: FieldValue] = [:]) -> RegistryChange.Base {
+        var fields: [RegistryKey: [String: FieldValue]] = [
+            RegistryKey(entity: .site, code: "north"): ["name": .string("North")],
+            RegistryKey(entity: .careManager, code: "cm-01"): [
+                "site": .string("north"), "webhook": .string("http://127.0.0.1:9/hook"),
+            ],
+            RegistryKey(entity: .careManager, code: "cm-02"): ["site": .string("north")],
+        ]
+        fields[key] = ["site": .string("north"), "key_worker": .string("cm-01")].merging(own) { $1 }
+        let registry = RegistryBuilder(packs: packs).build(
+            fields.sorted { $0.key < $1.key }.map { RegistryEntry(key: $0.key, fields: $0.value) }
+        ).registry
+        return RegistryChange.Base(
+            viewer: Viewer(
+                careManager: Identifier("cm-01")!, role: .careManager, site: Identifier("north")!, siteName: "North",
+                timeZone: "UTC"), now: Instant(microseconds: 1_795_421_730_000_000), fields: fields, registry: registry)
+    }
+
+    private func verdict(
+        _ field: PlanField, _ part: PlanRequest.Part, _ value: FieldValue, own: [String: FieldValue] = [:],
+        seen: FieldValue? = nil
+    ) -> PlanEditing.Verdict {
+        let base = Self.base(own)
+        let seen = (seen ?? base.fields[Self.key]?[field.rawValue] ?? .null).fingerprint
+        return PlanEditing(
+            request: PlanRequest(
+                form: FormID(), patient: Self.patient, field: field, part: part, value: value, seen: seen, reason: "r"),
+            packs: Self.packs, served: ServedChannels()
+        ).verdict(on: base)
+    }
+
+    private static func limit(_ fields: [String: FieldValue]) -> FieldValue {
+        .object(["kind": .string("spo2"), "by": .string("cm-01"), "reason": .string("r")].merging(fields) { $1 })
+    }
+
+    private func written(_ verdict: PlanEditing.Verdict, _ field: String) -> FieldValue? {
+        if case .write(let changes) = verdict { changes[Self.key]?[field] } else { nil }
+    }
+
+    private func faults(_ verdict: PlanEditing.Verdict) -> [PlanFault] {
+        if case .refused(let faults) = verdict { faults } else { [] }
+    }
+
+    @Test func itemsAreAddedChangedAndTakenAway() {
+        let first = Self.limit(["red_below": .number(85), "amber_below": .number(88)])
+        let second = Self.limit(["kind": .string("pulse"), "amber_above": .number(110)])
+        let changed = Self.limit(["red_below": .number(84), "amber_below": .number(88)])
+        #expect(written(verdict(.limits, .newItem, first), "limits") == .array([first]))
+        let own = ["limits": FieldValue.array([first, second])]
+        #expect(written(verdict(.limits, .item(0), changed, own: own), "limits") == .array([changed, second]))
+        #expect(written(verdict(.limits, .item(0), .null, own: own), "limits") == .array([second]))
+        guard case .movedOn = verdict(.limits, .item(2), changed, own: own) else {
+            Issue.record("there is no such item")
+            return
+        }
+        #expect(
+            written(verdict(.conditions, .whole, .array([.string("copd")])), "conditions") == .array([.string("copd")]))
+    }
+
+    @Test func whatAnotherChangedMeanwhileIsNotOverwritten() {
+        let mine = Self.limit(["red_below": .number(84)])
+        let theirs = FieldValue.array([Self.limit(["red_below": .number(86)])])
+        guard case .movedOn = verdict(.limits, .newItem, mine, own: ["limits": theirs], seen: .null) else {
+            Issue.record("overwritten")
+            return
+        }
+        // Another field is no hindrance.
+        #expect(written(verdict(.limits, .newItem, mine, own: ["risk": .string("high")]), "limits") == .array([mine]))
+    }
+
+    /// What is wrong, and the key beside which it stands.
+    @Test(
+        arguments: [
+            ("inverted", ["red_below": .number(92), "amber_below": .number(88)], ""),
+            ("no number", ["red_below": .string("low")], "red_below"),
+            ("not plausible", ["red_below": .number(900)], "red_below"),
+            ("off without until", ["red": .string("off")], "red"),
+            ("no limit", [:], ""),
+            ("a code", ["kind": .string("consciousness"), "red_below": .number(1)], "kind"),
+            ("no kind", ["kind": .string("spo3"), "red_below": .number(1)], "kind"),
+            ("another unit", ["unit": .string("kg"), "red_below": .number(85)], "unit"),
+        ] as [(String, [String: FieldValue], String)])
+    func aBadLimitIsRefused(name: String, fields: [String: FieldValue], key: String) {
+        let faults = faults(verdict(.limits, .newItem, Self.limit(fields)))
+        #expect(faults.contains { $0.key == key && !$0.words.isEmpty }, "\(name): \(faults)")
+    }
+
+    /// Against the packs' limits `enrol` only tells of what no file has: here it refuses.
+    @Test func aPlanThatIsInvertedAgainstThePacksIsRefused() {
+        // Amber below what the pack calls red, so that its red would be lost or inverted; or a low beyond a high.
+        let lost = faults(verdict(.limits, .newItem, Self.limit(["amber_below": .number(60)])))
+        #expect(!lost.isEmpty)
+        let crossed = faults(
+            verdict(
+                .limits, .newItem, Self.limit(["kind": .string("systolic"), "amber_below": .number(240)])))
+        #expect(!crossed.isEmpty)
+    }
+
+    @Test func offNeedsByReasonAndUntil() {
+        let whole = Self.limit(["red": .string("off"), "until": .string("2026-12-31")])
+        #expect(written(verdict(.limits, .newItem, whole), "limits") != nil)
+    }
+
+    @Test func nobodyIsLeftWithoutAnybodyToTell() {
+        #expect(!faults(verdict(.keyWorker, .whole, .string("cm-02"))).isEmpty, "no channel")
+        #expect(!faults(verdict(.keyWorker, .whole, .null)).isEmpty)
+        #expect(!faults(verdict(.keyWorker, .whole, .string("nobody"))).isEmpty)
+        // Who was uncovered before may still be changed.
+        let uncovered = ["key_worker": FieldValue.string("cm-02")]
+        #expect(written(verdict(.risk, .whole, .string("high"), own: uncovered), "risk") == .string("high"))
+    }
+
+    @Test func otherFieldsAreChecked() {
+        #expect(!faults(verdict(.conditions, .whole, .array([.string("plague")]))).isEmpty)
+        #expect(!faults(verdict(.risk, .whole, .string("grave"))).isEmpty)
+        #expect(!faults(verdict(.targets, .whole, .object(["inr": .array([.number(3), .number(2)])]))).isEmpty)
+        #expect(!faults(verdict(.baselines, .whole, .object(["spo2": .number(900)]))).isEmpty)
+        let slot = FieldValue.object(["kinds": .array([.string("spo2")]), "due": .string("25:00")])
+        #expect(faults(verdict(.schedule, .newItem, slot)).contains { $0.key == "due" })
+        let good = FieldValue.object([
+            "kinds": .array([.string("spo2")]), "due": .string("09:00"), "days": .array([.string("mon")]),
+            "early": .string("2h"), "grace": .string("4h"),
+        ])
+        #expect(written(verdict(.schedule, .newItem, good), "schedule") == .array([good]))
+    }
+
+    // MARK: Packs
+
+    @Test func theLastApprovedStaysInForce() {
+        func pack(_ code: String, _ text: String) -> PackBytes { PackBytes(code: code, bytes: Array(text.utf8)) }
+        let configured = [pack("adult", "new"), pack("copd", "new")]
+        #expect(PackKeeper.wanted(configured, approved: []) == configured)
+        #expect(
+            PackKeeper.wanted(configured, approved: [pack("adult", "old"), pack("gone", "x")])
+                == [pack("adult", "old"), pack("copd", "new")])
+    }
+
+    @Test func theBuiltInFilesAreTheBuiltInPacks() {
+        let files = PackBytes.all(in: nil)
+        let (library, problems) = PackLibrary.load(files)
+        #expect(problems.isEmpty && library == BuiltInPacks.library())
+    }
+}
