@@ -3,23 +3,28 @@
 # daemon, a simulated ward and recorded readings, and alerts as they arrive. From a bare Debian 12 with a Swift 6
 # toolchain, as root or with sudo. Ends, and cleans up, on Ctrl-C or after --seconds N.
 #
-#   deploy/demo.sh [--seconds N] [--patients N] [--rate R]
+#   deploy/demo.sh [--seconds N] [--patients N] [--rate R] [--screenshots DIRECTORY]
 #
 # --rate is the ward's reports a second; a patient takes four a day, so with 24 patients and 10 reports a second a day on
-# the ward goes by in about ten seconds.
+# the ward goes by in about ten seconds. --screenshots takes pictures of the page in a real browser before it ends.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=deploy/install.sh
 source deploy/install.sh
 
-usage() { echo "usage: deploy/demo.sh [--seconds N] [--patients N] [--rate R]" >&2; exit 64; }
+usage() { echo "usage: deploy/demo.sh [--seconds N] [--patients N] [--rate R] [--screenshots DIRECTORY]" >&2; exit 64; }
 
-seconds=0 patients=24 rate=10
+seconds=0 patients=24 rate=10 screenshots=
 while [ $# -gt 0 ]; do
     case $1 in
         --seconds | --patients | --rate)
             [[ ${2:-} =~ ^[1-9][0-9]{0,6}$ ]] || usage
             printf -v "${1#--}" '%s' "$2"
+            shift 2
+            ;;
+        --screenshots)
+            [ -d "${2:-}" ] || usage
+            screenshots=$2
             shift 2
             ;;
         *) usage ;;
@@ -28,6 +33,7 @@ done
 
 install_build_packages
 install_server_packages
+if [ -n "$screenshots" ]; then install_browser; fi
 # shellcheck source=deploy/servers.sh
 source deploy/servers.sh
 
@@ -279,6 +285,11 @@ while [ -z "$stopping" ] && { [ "$seconds" -eq 0 ] || [ "$SECONDS" -lt "$end" ];
 done
 
 trap '' INT TERM
+if [ -n "$screenshots" ]; then
+    say "taking pictures of the page into $screenshots"
+    "$HOMEWARD_BROWSER_PYTHON" Tests/Browser/demo.py "http://127.0.0.1:$http_port" "${page_users[0]}" "$page_password" \
+        "$(perl deploy/demo/code.pl "${page_addresses[0]}")" "$screenshots"
+fi
 end_simulators
 show_alerts
 show_figures

@@ -81,6 +81,16 @@ outage_at_full_rate() {
         told_at_the_end swift test --skip-build --filter FaultSuite/OutageTests
 }
 
+# The demo as its user starts it, and its page in a browser.
+demo() {
+    local pictures status=0
+    pictures=$(mktemp -d)
+    deploy/demo.sh --seconds 20 --screenshots "$pictures" || status=$?
+    ls "$pictures/worklist.png" "$pictures/patient.png" || status=1
+    rm -rf "$pictures"
+    return "$status"
+}
+
 monitoring() {
     install_missing prometheus
     promtool test rules deploy/monitoring/homeward.rules.test.yml
@@ -114,6 +124,7 @@ if [ -z "$quick" ]; then
     step "fuzzing the report decoder" deploy/fuzz.sh 60
     step "release build" release_build
     step "outage, 2,000 reports a second" outage_at_full_rate
+    step "demo" demo
     step "broker and certificates" deploy/broker/test.sh
     step "alert rules" monitoring
     step "commands of the guide" commands_of_the_guide
