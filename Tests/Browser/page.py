@@ -32,7 +32,9 @@ def one_time_code(secret):
 
 
 def publish(report, readings, device="dev-0001"):
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # In whole seconds: not before the moment at which a reader was given.
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1)
+    now = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     subprocess.run(
         ["mosquitto_pub", "-h", "127.0.0.1", "-p", broker_port, "-q", "1", "-t", f"homeward/v1/north/{device}/report",
          "-m", f'{{"id":"{report}","taken_at":"{now}","readings":[{readings}]}}'], check=True, timeout=60)
