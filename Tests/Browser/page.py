@@ -32,7 +32,8 @@ def one_time_code(secret):
     return f"{(struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
-def publish(report, readings, device="dev-0001", ahead=datetime.timedelta()):
+def publish(report, readings, device="dev-0001", ahead=datetime.timedelta(seconds=1)):
+    # In whole seconds: not before the moment at which a reader was given.
     now = (datetime.datetime.now(datetime.timezone.utc) + ahead).strftime("%Y-%m-%dT%H:%M:%SZ")
     subprocess.run(
         ["mosquitto_pub", "-h", "127.0.0.1", "-p", broker_port, "-q", "1", "-t", f"homeward/v1/north/{device}/report",

@@ -48,11 +48,12 @@ import Testing
         let desk = MemoryDesk()
         let form = ByteBuffer(string: "code=cm-01&password=wrong&digits=1")
         let headers: HTTPFields = [.contentType: "application/x-www-form-urlencoded", .accept: "text/html"]
-        try await pageServer(desk).application().test(.router) { client in
-            for _ in 0..<20 {
-                let answer = try await client.execute(uri: "/sign-in", method: .post, headers: headers, body: form)
-                #expect(answer.status == .forbidden)
-            }
+        let server = pageServer(desk)
+        let limit = try #require(server.responder.people?.limit)
+        // A share that comes back in an hour, however slow this machine is.
+        let later = ContinuousClock.now + .seconds(3600)
+        for _ in 0..<20 { #expect(limit.take("unknown", now: later)) }
+        try await server.application().test(.router) { client in
             let answer = try await client.execute(uri: "/sign-in", method: .post, headers: headers, body: form)
             #expect(answer.status == .tooManyRequests && answer.headers[.retryAfter] == "60")
             #expect(answer.text.contains("Too many"))
@@ -61,7 +62,7 @@ import Testing
             let other = try await client.execute(uri: "/sign-in", method: .post, headers: elsewhere, body: form)
             #expect(other.status == .forbidden, "another address is let in")
         }
-        #expect(desk.state.withLock { $0.attempts.count } == 21)
+        #expect(desk.state.withLock { $0.attempts.count } == 1)
         #expect(desk.state.withLock { $0.attempts.last?.address } == "198.51.100.1")
     }
 
