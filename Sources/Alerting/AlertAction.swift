@@ -45,6 +45,10 @@ public enum AlertActionRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case shelvedInThePast
     /// A red's resolution and any shelving need words.
     case noteRequired
+    /// Only technical alerts, and those that only inform, are acknowledged together.
+    case notMinor
+    /// It is handed over to nobody who may act at its site.
+    case noSuchCareManager
     /// It worsened, or spoke again, after what the person saw.
     case changedSince(seen: Int32, now: Int32)
 
@@ -60,6 +64,8 @@ public enum AlertActionRefusal: Error, Hashable, Sendable, CustomStringConvertib
                 + "\(AlertAction.longestShelving(of: severity).microseconds / 3_600_000_000) hours"
         case .shelvedInThePast: "the end of the shelving has passed"
         case .noteRequired: "a note is required"
+        case .notMinor: "it is a clinical amber or red, and must be looked at by itself"
+        case .noSuchCareManager: "there is nobody of that code at this site who may act"
         case .changedSince(let seen, let now):
             "it has worsened or spoken again since what you saw (you saw event \(seen), now it is at \(now)): look again"
         }

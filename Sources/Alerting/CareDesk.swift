@@ -5,7 +5,7 @@ public import Registry
 /// waits without a thread of the caller's and ends in a bounded time.
 ///
 /// What a viewer may not see is not there: it is neither listed nor found, by whatever code it is asked for.
-public protocol CareDesk: Sendable {
+public protocol CareDesk: PatientDesk {
     /// Never says why it refused.
     func signIn(_ attempt: SignInAttempt) async throws(CareDeskUnavailable) -> SignInOutcome
     /// Nil when the session has ended. `isActivity` false does not put off its idle end: the page asks by itself.
@@ -24,6 +24,14 @@ public protocol CareDesk: Sendable {
     func act(
         _ request: AlertRequest, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> DeskAnswer<Result<Episode, AlertActionRefusal>>
+    /// The open alerts of the viewer's site that may be acknowledged together: technical ones, and those that only inform.
+    func minorAlerts(
+        _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [Episode])>
+    /// An alert's events before that one, the newest first, `AlertHistory.size` at most. Recorded in the read audit.
+    func history(
+        of id: AlertID, before: Int32?, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<AlertHistory>
     /// Marks a reading entered in error; `notThere` also where the viewer may only look.
     func markInError(
         _ request: CorrectionRequest, _ session: SessionToken
@@ -76,11 +84,14 @@ public struct SignInAttempt: Sendable {
     public var password: [UInt8]
     /// Of the authenticator app.
     public var oneTimeCode: String
+    /// Where it comes from, as far as that is known: an address, or the network of one.
+    public var address: String
 
-    public init(careManager: String, password: [UInt8], oneTimeCode: String) {
+    public init(careManager: String, password: [UInt8], oneTimeCode: String, address: String = "unknown") {
         self.careManager = careManager
         self.password = password
         self.oneTimeCode = oneTimeCode
+        self.address = address
     }
 }
 
@@ -132,10 +143,15 @@ public struct WorklistRow: Hashable, Sendable {
     public var muted: Int
     /// Ended by themselves before anybody saw them.
     public var recoveredUnseen: Int
+    /// The first follow-up that is due and that nobody has said is done.
+    public var followUp: FollowUp?
+    /// When the last review was signed off, today or yesterday.
+    public var reviewedAt: Instant?
 
     public init(
         triage: Triage, name: String?, conditions: [String], isHighRisk: Bool, unanswered: Int,
-        unansweredSince: Instant?, muted: Int, recoveredUnseen: Int
+        unansweredSince: Instant?, muted: Int, recoveredUnseen: Int, followUp: FollowUp? = nil,
+        reviewedAt: Instant? = nil
     ) {
         self.triage = triage
         self.name = name
@@ -145,6 +161,8 @@ public struct WorklistRow: Hashable, Sendable {
         self.unansweredSince = unansweredSince
         self.muted = muted
         self.recoveredUnseen = recoveredUnseen
+        self.followUp = followUp
+        self.reviewedAt = reviewedAt
     }
 
     /// A reading that was due has not come.
@@ -155,7 +173,7 @@ public struct WorklistRow: Hashable, Sendable {
         }
     }
 
-    /// Red, overdue of high risk, amber, grey, paused, green; of the same, those of that key worker first, then the longest
+    /// Red, overdue of high risk, amber, a follow-up that is due, grey, paused, green; of the same, those of that key worker first, then the longest
     /// unanswered.
     public static func isBefore(_ left: WorklistRow, _ right: WorklistRow, ownOf keyWorker: Identifier) -> Bool {
         if left.rank != right.rank { return left.rank < right.rank }
@@ -172,9 +190,10 @@ public struct WorklistRow: Hashable, Sendable {
         case .red: 0
         case _ where isOverdue && isHighRisk: 1
         case .amber: 2
-        case .grey: 3
-        case .paused: 4
-        case .green: 5
+        case _ where followUp != nil: 3
+        case .grey: 4
+        case .paused: 5
+        case .green: 6
         }
     }
 }
@@ -219,10 +238,12 @@ public struct ChartReading: Hashable, Sendable {
     public var isSuspect: Bool
     /// Who marked it entered in error, and why.
     public var correction: String?
+    /// Who typed it in, and whose word it is; nil of a reader's.
+    public var typed: String?
 
     public init(
         key: ReportKey, place: Int, kind: Kind, value: Double, code: String?, valueSent: Double, unitSent: String?,
-        takenAt: Instant, receivedAt: Instant, isSuspect: Bool, correction: String?
+        takenAt: Instant, receivedAt: Instant, isSuspect: Bool, correction: String?, typed: String? = nil
     ) {
         self.key = key
         self.place = place
@@ -235,6 +256,7 @@ public struct ChartReading: Hashable, Sendable {
         self.receivedAt = receivedAt
         self.isSuspect = isSuspect
         self.correction = correction
+        self.typed = typed
     }
 
     /// Received over an hour after it was taken.
@@ -247,21 +269,49 @@ public struct AlertFile: Sendable {
     public var acknowledgedBy: String?
     public var resolvedAt: Instant?
     public var resolvedBy: String?
-    /// Oldest first.
+    /// Oldest first: the newest that are more than another reading, the first, and the last of each that matters.
     public var events: [EpisodeEvent]
+    /// There are others.
+    public var hasOlderEvents: Bool
+    /// How many readings joined it without a word to anybody; of very many, so many at least.
+    public var joined: Int
     /// Who was told: recipient, channel, state, in words.
     public var told: [String]
+    /// Why somebody was not told, or not alone; the newest first.
+    public var ledger: [LedgerRow]
 
     public init(
         episode: Episode, acknowledgedBy: String?, resolvedAt: Instant?, resolvedBy: String?, events: [EpisodeEvent],
-        told: [String]
+        hasOlderEvents: Bool = false, joined: Int = 0, told: [String], ledger: [LedgerRow] = []
     ) {
         self.episode = episode
         self.acknowledgedBy = acknowledgedBy
         self.resolvedAt = resolvedAt
         self.resolvedBy = resolvedBy
         self.events = events
+        self.hasOlderEvents = hasOlderEvents
+        self.joined = joined
         self.told = told
+        self.ledger = ledger
+    }
+}
+
+/// Part of an alert's history.
+public struct AlertHistory: Sendable {
+    /// The most events of a part.
+    public static let size = 200
+
+    public var viewer: Viewer
+    public var episode: Episode
+    /// Newest first.
+    public var events: [EpisodeEvent]
+    public var hasOlder: Bool
+
+    public init(viewer: Viewer, episode: Episode, events: [EpisodeEvent], hasOlder: Bool) {
+        self.viewer = viewer
+        self.episode = episode
+        self.events = events
+        self.hasOlder = hasOlder
     }
 }
 
@@ -310,6 +360,8 @@ public struct PatientFile: Sendable {
     /// Of the worklist; nil in the moment before a new patient is on it.
     public var row: WorklistRow?
     public var plan: Plan
+    /// The limits over those days, oldest first; the first holds from before their beginning. Empty: those of now.
+    public var pastPlans: [PastPlan]
     public var at: Instant
     public var days: Int
     /// Taken in that time, oldest first; entered-in-error ones too.
@@ -318,18 +370,29 @@ public struct PatientFile: Sendable {
     /// Those not resolved, then those of that time, newest first.
     public var alerts: [AlertFile]
     public var devices: [PatientDevice]
+    /// What was done about the patient, newest first.
+    public var events: [PatientEvent]
+    /// Those that nobody has said are done, due or not, the first due first.
+    public var followUps: [FollowUp]
+    /// Reports that were typed in during the last day and wait, or of which something was refused.
+    public var typed: [TypedReport]
     /// The names of the site's care managers.
     public var team: [Identifier: String]
 
     public init(
-        viewer: Viewer, patient: Patient, row: WorklistRow?, plan: Plan, at: Instant, days: Int,
-        readings: [ChartReading], answers: [PatientAnswer], alerts: [AlertFile], devices: [PatientDevice],
+        viewer: Viewer, patient: Patient, row: WorklistRow?, plan: Plan, pastPlans: [PastPlan] = [], at: Instant,
+        days: Int, readings: [ChartReading], answers: [PatientAnswer], alerts: [AlertFile], devices: [PatientDevice],
+        events: [PatientEvent] = [], followUps: [FollowUp] = [], typed: [TypedReport] = [],
         team: [Identifier: String]
     ) {
         self.viewer = viewer
         self.patient = patient
         self.row = row
         self.plan = plan
+        self.pastPlans = pastPlans
+        self.events = events
+        self.followUps = followUps
+        self.typed = typed
         self.at = at
         self.days = days
         self.readings = readings
@@ -344,7 +407,11 @@ public struct PatientFile: Sendable {
 public struct AlertRequest: Sendable {
     public enum Verb: Hashable, Sendable {
         case acknowledge
+        /// Refused for any but a technical alert or one that only informs.
+        case acknowledgeMinor
         case take
+        /// To a care manager of the same site who may act.
+        case handOver(Identifier)
         case shelve(Interval)
         case unshelve
         case resolve

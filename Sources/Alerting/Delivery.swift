@@ -103,8 +103,8 @@ public struct DeliveryJob: Hashable, Sendable {
 /// What came of one attempt.
 public enum DeliveryOutcome: Hashable, Sendable {
     case sent(at: Instant)
-    /// Try again at that time; `error` has no patient data.
-    case retry(at: Instant, error: String)
+    /// Try again so much later, by the clock of whoever keeps the queue; `error` has no patient data.
+    case retry(after: Interval, error: String)
     /// No use trying again: the recipient has no address on this channel, or the channel is not set up.
     case failed(error: String)
 }

@@ -150,3 +150,8 @@ public struct EpisodeChange: Sendable {
         self.events = events
     }
 }
+
+extension Episode {
+    /// Many of these may be acknowledged at once; anything else is looked at by itself.
+    public var isMinor: Bool { alertClass == .technical || severity == .info }
+}

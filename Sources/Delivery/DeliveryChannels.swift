@@ -57,7 +57,7 @@ public struct DeliveryChannels: Sendable {
         }
         let delay = webhook.schedule.delay(
             afterAttempt: job.attempt, isRed: job.episode.severity == .red, retryAfter: asked, using: &generator)
-        return .retry(at: now + delay, error: error)
+        return .retry(after: delay, error: error)
     }
 }
 

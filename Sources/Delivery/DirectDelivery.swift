@@ -109,10 +109,20 @@ extension DeliveryChannels {
 
 /// The address of a service that alarms when it is not called for long.
 public enum Heartbeat {
+    /// What stands in the address where the audit chain's head is to come.
+    public static let auditHeadPlace = "{audit_head}"
+
     /// One GET. Nil when it was answered with 2xx; else why not. Blocks up to the deadline.
-    public static func call(_ url: String, deadline: Interval) -> String? {
-        guard let address = WebAddress(url) else { return "it is no http or https address" }
-        let request = HTTPRequest(address: address, isGet: true, headers: [], body: [], caFile: nil)
+    ///
+    /// - Parameter auditHead: goes out in the header `Homeward-Audit-Head`, and in the address in place of
+    ///   `{audit_head}`; empty where nothing has been sealed.
+    public static func call(_ url: String, auditHead: String, deadline: Interval) -> String? {
+        guard let address = WebAddress(url.replacing(auditHeadPlace, with: auditHead)) else {
+            return "it is no http or https address"
+        }
+        let request = HTTPRequest(
+            address: address, isGet: true, headers: [.init(name: "Homeward-Audit-Head", value: auditHead)], body: [],
+            caFile: nil)
         switch DirectRequest.run(request, deadline: deadline) {
         case .answered(200...299, _): return nil
         case .answered(let status, _): return "HTTP status \(status)"

@@ -101,7 +101,7 @@ extension Dispatcher {
     /// No attempt was made: nothing is counted.
     private func giveBack(_ job: DeliveryJob, _ reason: String, after seconds: ClosedRange<Int64>) {
         let delay = Interval.seconds(Int64.random(in: seconds))
-        hand(over: job, .retry(at: clock() + delay, error: reason), isDead: false)
+        hand(over: job, .retry(after: delay, error: reason), isDead: false)
     }
 
     /// `host` is nil for a message that could not be made.

@@ -19,6 +19,8 @@ public struct Configuration: Sendable {
     /// Where `/metrics`, `/healthz` and `/readyz` are; equal to `http`'s address unless set apart.
     public var metrics: Metrics
     public var heartbeatURL: String?
+    /// Nil: everything is kept.
+    public var retention: Retention?
     public var delivery: Delivery
     public var log: Log
     /// What is unusual but refuses nothing.
@@ -52,6 +54,14 @@ public struct Configuration: Sendable {
         public var keyFile: String?
         /// Further certificates whose expiry is watched: the broker's (`broker.pem`), devices', revoked ones' lists.
         public var watchedDirectory: String?
+    }
+
+    /// What `homeward retention run` takes out of the database, and where it archives it.
+    public struct Retention: Hashable, Sendable {
+        /// Whole months that stay, before the present one.
+        public var months: Int
+        /// A directory.
+        public var archive: String
     }
 
     public struct Database: Sendable {

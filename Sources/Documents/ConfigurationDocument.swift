@@ -15,6 +15,7 @@ struct ConfigurationDocument {
             let http = reader.section("http", self.http)
             let metrics = reader.section("metrics", self.metrics(besides: http))
             let heartbeat = reader.optional("heartbeat_url", .webURL)
+            let retention = reader.optional("retention", self.retention)
             let delivery = reader.section("delivery", self.delivery(isInsecureAllowed: isInsecure(reader)))
             let log = reader.section("log", self.log)
             guard let broker, let database, let sites, let spool, let deadlines, let http, let metrics, let delivery,
@@ -22,8 +23,8 @@ struct ConfigurationDocument {
             else { return nil }
             return Configuration(
                 broker: broker, database: database, sites: sites, protocolsDirectory: protocols, spool: spool,
-                deadlines: deadlines, http: http, metrics: metrics, heartbeatURL: heartbeat, delivery: delivery,
-                log: log)
+                deadlines: deadlines, http: http, metrics: metrics, heartbeatURL: heartbeat, retention: retention,
+                delivery: delivery, log: log)
         }
     }
 
@@ -167,6 +168,16 @@ struct ConfigurationDocument {
                 return nil
             }
             return Configuration.Spool(directory: directory, quota: quota, keyFile: key)
+        }
+    }
+
+    private var retention: DocumentValue<Configuration.Retention> {
+        .record { reader in
+            // 14: the least that keeps the keys of stored reports for 400 days.
+            let months = reader.required("months", .integer(in: 14...1200))
+            let archive = reader.required("archive", files.path)
+            guard let months, let archive else { return nil }
+            return Configuration.Retention(months: months, archive: archive)
         }
     }
 

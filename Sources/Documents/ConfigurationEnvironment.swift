@@ -25,6 +25,7 @@ enum ConfigurationEnvironment {
         ("deadlines.database", .text), ("deadlines.delivery", .text), ("http.host", .text), ("http.port", .word),
         ("http.public_url", .text), ("http.tls.certificate_file", .text), ("http.tls.key_file", .text),
         ("metrics.host", .text), ("metrics.port", .word), ("heartbeat_url", .text),
+        ("retention.months", .word), ("retention.archive", .text),
         ("delivery.webhook.secret_file", .text), ("delivery.webhook.ca_file", .text), ("delivery.sms.url", .text),
         ("delivery.sms.body", .text), ("delivery.sms.authorization_file", .text), ("delivery.sms.ca_file", .text),
         ("delivery.mqtt.sites", .list), ("delivery.templates", .text), ("delivery.smtp.ca_file", .text),

@@ -60,7 +60,7 @@ func withDatabase(
     } catch {
         StandardError.write("database: \(error.message)\n")
         switch error.kind {
-        case .transient: return .unavailable
+        case .transient, .fenced: return .unavailable
         case .poison: return .badData
         case .misconfigured: return .badConfiguration
         }

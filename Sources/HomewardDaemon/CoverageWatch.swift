@@ -22,6 +22,7 @@ final class CoverageWatch: Service {
     private let configuration: DatabaseConfiguration
     private let board: RegistryBoard
     private let sites: Set<Identifier>?
+    private let seat: LeaseSeat
     private let commit: CommitControl
     private let logger: Logger
     private let wakeUp = WakeUp()
@@ -29,14 +30,16 @@ final class CoverageWatch: Service {
     /// - Parameter sites: those that this instance serves; nil: all.
     init(
         _ configuration: DatabaseConfiguration, registry board: RegistryBoard, sites: Set<Identifier>?,
-        commit: CommitControl, logger: Logger
+        seat: LeaseSeat, commit: CommitControl, logger: Logger
     ) {
         self.configuration = configuration
         self.board = board
         self.sites = sites
+        self.seat = seat
         self.commit = commit
         self.logger = logger
         board.onChange { [wakeUp] in wakeUp.wake() }
+        seat.onChange { [wakeUp] _ in wakeUp.wake() }
     }
 
     func run() async throws {
@@ -57,7 +60,7 @@ final class CoverageWatch: Service {
         var pause: Int32 = 0
         while wakeUp.sleep(milliseconds: pause) {
             pause = Self.interval
-            guard let registry = board.registry else { continue }
+            guard seat.isHolder, let registry = board.registry else { continue }
             let now = wallClock()
             let coverage = Coverage(registry: registry)
             tellOfRoutes(coverage.technicalHoles(of: sites, from: now), &told, registry, now)

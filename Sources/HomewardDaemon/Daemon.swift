@@ -28,6 +28,7 @@ struct Daemon {
     /// Tells of reds while PostgreSQL is away; nil where the spool is switched off.
     private let outageDispatcher: Dispatcher?
     private let probe: DatabaseProbe
+    private let lease: LeaseKeeper
     private let desk: PostgresCareDesk
     private let leads: PostgresLeadDesk
     private let board: ServiceBoard
@@ -45,18 +46,23 @@ struct Daemon {
                 reasons: RefusalReason.allCases.map(\.rawValue), alertClasses: AlertClass.allCases.map(\.rawValue),
                 severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
         let configuration = loaded.configuration
-        let queue = try PostgresDeliveryQueue(loaded.database, syntheticCode: loaded.syntheticCode)
+        let seat = LeaseSeat(shard: loaded.broker.clientID, instance: state.lease.instance)
+        let queue = try PostgresDeliveryQueue(loaded.database, syntheticCode: loaded.syntheticCode, seat: seat)
         let commit = CommitControl(awaitsSight: true, onOutbox: { queue.wake() })
         let packKeeper = PackKeeper(
             configured: loaded.packFiles, library: loaded.packs, database: loaded.database, directory: state.path,
             logger: Logger(label: "packs"))
         self.packKeeper = packKeeper
+        let subscriber = SubscriberControl()
+        lease = LeaseKeeper(
+            loaded.database, seat: seat, sites: configuration.sites, file: state.lease, subscriber: subscriber,
+            commit: commit, logger: Logger(label: "lease"))
         let packs = packKeeper.library
         let served = configuration.servedChannels
         let snapshots = SnapshotWriter(
             directory: SnapshotDirectory(path: state.path), logger: Logger(label: "snapshots"))
         let board = RegistryBoard()
-        let store = PostgresCommitStore(loaded.database) { entries, version in
+        let store = PostgresCommitStore(loaded.database, seat: seat) { entries, version in
             snapshots.write(registry: entries, version: version)
             // A pack that was taken away since must not stop the stream: its patients are judged by what is left.
             let registry = RegistryBuilder(packs: packKeeper.library, served: served)
@@ -88,25 +94,25 @@ struct Daemon {
             session: BrokerSession(
                 directory: state.path, broker: "\(loaded.broker.host):\(loaded.broker.port)",
                 clientID: loaded.broker.clientID),
-            commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
-        let channels = DeliveryWiring.channels(configuration, broker: pipeline.subscriber)
+            lease: lease, subscriber: subscriber, commit: commit, instruments: instruments, logger: Logger(label: "pipeline"))
+        let channels = DeliveryWiring.channels(configuration, broker: subscriber)
         let health = DeliveryWiring.health(commit)
         let outbox: any DeliveryQueue & Sendable =
             state.outage.map { WatchedDeliveryQueue(queue, unsent: commit.unsent, told: $0.deliveries) } ?? queue
         dispatcher = try Dispatcher(
-            queue: outbox, channels: channels, health: health, instruments: instruments,
+            queue: SeatedDeliveryQueue(outbox, seat: seat), channels: channels, health: health, instruments: instruments,
             logger: Logger(label: "delivery"))
         outageDispatcher = try state.outage.map { outage in
             try Dispatcher(
-                queue: outage.deliveries, channels: channels, health: health, instruments: instruments,
+                queue: SeatedDeliveryQueue(outage.deliveries, seat: seat), channels: channels, health: health, instruments: instruments,
                 logger: Logger(label: "outage-delivery"))
         }
         probe = DatabaseProbe(
             loaded.database, sites: configuration.sites.isAll ? [] : Array(configuration.sites.codes),
             clientID: loaded.broker.clientID, stateDirectory: state.path,
-            syntheticCode: Identifier(loaded.syntheticCode), commit: commit, logger: Logger(label: "database"))
+            syntheticCode: Identifier(loaded.syntheticCode), seat: seat, commit: commit, logger: Logger(label: "database"))
         desk = PostgresCareDesk(loaded.database, packs: packs, served: served, logger: Logger(label: "page"))
-        self.board = Self.serviceBoard(instruments, pipeline.subscriber, probe, commit)
+        self.board = Self.serviceBoard(instruments, pipeline.subscriber, probe, commit, lease)
         leads = PostgresLeadDesk(
             loaded.database, board: self.board, packs: packKeeper, desk: desk, served: served)
         packKeeper.onChange { [desk] packs in
@@ -114,9 +120,10 @@ struct Daemon {
             desk.use(packs)
         }
         coverage = CoverageWatch(
-            loaded.database, registry: board, sites: judging.sites, commit: commit, logger: Logger(label: "coverage"))
+            loaded.database, registry: board, sites: judging.sites, seat: seat, commit: commit,
+            logger: Logger(label: "coverage"))
         dailyMessages = DailyMessages(
-            loaded.database, registry: board, channels: channels, logger: Logger(label: "daily-message"))
+            loaded.database, registry: board, channels: channels, seat: seat, logger: Logger(label: "daily-message"))
         self.instruments = instruments
         observe()
     }
@@ -146,7 +153,7 @@ struct Daemon {
             loaded: loaded, packs: packKeeper, notification: notification, logger: logger)
         let watchdog = Watchdog(
             notification: notification, gauge: pipeline.gauge, commit: pipeline.commit,
-            subscriber: pipeline.subscriber, probe: probe, logger: logger)
+            subscriber: pipeline.subscriber, probe: probe, lease: lease, logger: logger)
         let instruments = instruments
         let intake = IntakeRate(instruments: instruments) {
             let left = instruments.stages.spoolQuotaBytes.value - instruments.spoolBytes.value
@@ -157,7 +164,7 @@ struct Daemon {
             logger: Logger(label: "certificates"))
         // Services stop in the reverse order of this list.
         let services: [any Service] =
-            http + [desk, leads, board, packKeeper, probe, coverage, dailyMessages]
+            http + [desk, leads, board, packKeeper, lease, probe, coverage, dailyMessages]
             + [dispatcher, outageDispatcher].compactMap(\.self).map(DispatcherService.init)
             + [pipeline, watchdog, reload, certificates, intake]
         var configuration = ServiceGroupConfiguration(
@@ -178,19 +185,21 @@ struct Daemon {
 
     private static func serviceBoard(
         _ instruments: PipelineInstruments, _ subscriber: SubscriberControl, _ probe: DatabaseProbe,
-        _ commit: CommitControl
+        _ commit: CommitControl, _ lease: LeaseKeeper
     ) -> ServiceBoard {
         ServiceBoard(instruments: instruments) {
             // The probe does not write: a table that refuses reports is seen by the commit thread alone.
             var problems = probe.problems
             if let problem = commit.problem, !problems.contains(problem) { problems.append(problem) }
             if let problem = commit.spoolProblem { problems.append(problem) }
+            if let problem = lease.current.problem { problems.append(problem) }
             return (subscriber.isConnected, probe.isConnected, problems)
         }
     }
 
     private func webServers() -> [any Service] {
         let board = board
+        let lease = lease
         let http = loaded.configuration.http
         let metrics = loaded.configuration.metrics
         return WebServer.servers(
@@ -198,12 +207,13 @@ struct Daemon {
                 host: http.host, port: Int(http.port),
                 tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
             metrics: .init(host: metrics.host, port: Int(metrics.port)),
-            page: MetricsPage([instruments, instruments.stages, certificateExpiry]), desk: desk,
+            page: MetricsPage([instruments, instruments.stages, lease, certificateExpiry]), desk: desk,
             leads: leads, publicURL: http.publicURL,
             readiness: {
                 let state = board.readiness()
                 return Readiness(
-                    broker: state.isBrokerConnected, database: state.isDatabaseConnected, others: state.problems)
+                    broker: state.isBrokerConnected, database: state.isDatabaseConnected, others: state.problems,
+                    lease: lease.readiness)
             }, logger: Logger(label: "http"))
     }
 }

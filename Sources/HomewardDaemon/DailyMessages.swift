@@ -30,16 +30,18 @@ final class DailyMessages: Service {
     private let configuration: DatabaseConfiguration
     private let board: RegistryBoard
     private let channels: DeliveryChannels
+    private let seat: LeaseSeat
     private let logger: Logger
     private let wakeUp = WakeUp()
 
     init(
         _ configuration: DatabaseConfiguration, registry board: RegistryBoard, channels: DeliveryChannels,
-        logger: Logger
+        seat: LeaseSeat, logger: Logger
     ) {
         self.configuration = configuration
         self.board = board
         self.channels = channels
+        self.seat = seat
         self.logger = logger
     }
 
@@ -60,7 +62,7 @@ final class DailyMessages: Service {
         let desk = DailyMessageDesk(configuration)
         var ensured: Int64?
         while wakeUp.sleep(milliseconds: Self.interval) {
-            guard let registry = board.registry else { continue }
+            guard seat.isHolder, let registry = board.registry else { continue }
             do {
                 if ensured != registry.version {
                     let now = wallClock()
@@ -103,7 +105,8 @@ final class DailyMessages: Service {
         var round = DailyRound(claimed.timer)
         let message = DailyMessage(
             of: site, registry: registry, at: now,
-            heard: try desk.patientsHeardFrom(at: code, within: DailyMessage.span))
+            heard: try desk.patientsHeardFrom(at: code, within: DailyMessage.span),
+            auditHead: try desk.auditHead())
         let notice = message.notice(began: round.began)
         for reader in message.readers(in: registry) where !round.told.contains(reader.code) {
             var personal = notice
@@ -165,11 +168,14 @@ struct DailyMessage {
     let at: Instant
     let watched: Int
     let heard: Int
+    /// Off the machine it bears witness of what was sealed until now.
+    let auditHead: AuditHead?
 
     /// Whoever is paused today is not expected to be heard from, and counted only if they were.
-    init(of site: Site, registry: Registry, at now: Instant, heard: Set<Identifier>) {
+    init(of site: Site, registry: Registry, at now: Instant, heard: Set<Identifier>, auditHead: AuditHead? = nil) {
         self.site = site
         at = now
+        self.auditHead = auditHead
         let watched = registry.patients.values.filter {
             $0.site == site.code && (heard.contains($0.code) || !$0.isPaused(at: now))
         }
@@ -177,13 +183,17 @@ struct DailyMessage {
         self.heard = watched.count { heard.contains($0.code) }
     }
 
-    var text: String { "working: \(watched) watched, \(heard) heard from, \(watched - heard) not" }
+    var counts: String { "working: \(watched) watched, \(heard) heard from, \(watched - heard) not" }
+
+    var text: String {
+        counts + (auditHead.map { "; audit \($0.short)" } ?? "")
+    }
 
     func notice(began: Instant) -> Notice {
         let date = WallClock.words(began, timeZone: site.timeZone).split(separator: " ").dropFirst().first ?? ""
         return Notice(
             key: "daily-\(site.code)-\(date)", site: site.code, sort: "daily",
-            subject: "Homeward \(site.code): \(text)", text: text)
+            subject: "Homeward \(site.code): \(counts)", text: text)
     }
 
     struct Reader {

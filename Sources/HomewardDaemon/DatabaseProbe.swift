@@ -11,12 +11,17 @@ import ServiceLifecycle
 import Synchronization
 
 /// Asks PostgreSQL every two seconds whether it would take a report and what time it is, looks every half minute for
-/// readers that have gone silent, and makes the coming months' partitions once a day.
+/// readers that have gone silent, seals the audit chain every five minutes, and makes the coming months' partitions once a
+/// day.
 ///
 /// A thread of its own: libpq blocks, up to the database deadline, and nothing else may wait for it.
 final class DatabaseProbe: Service {
     private static let interval: Int32 = 2000
+    private static let undecidedInterval: Int32 = 100
     private static let upkeepInterval: Int64 = 24 * 3600 * 1_000_000_000
+    /// As often as the chain's head leaves the machine with the heartbeat.
+    private static let sealingInterval: Int64 = 300 * 1_000_000_000
+    private static let sealingPortion: Int32 = 1000
     private static let readerInterval: Int64 = 30 * 1_000_000_000
     /// After the start readers' retained states must come first: what was known before may be long past.
     private static let readerDelay: Int64 = 120 * 1_000_000_000
@@ -27,6 +32,7 @@ final class DatabaseProbe: Service {
     private let stateDirectory: String
     /// Of this instance's self-test.
     private let syntheticCode: Identifier?
+    private let seat: LeaseSeat
     private let commit: CommitControl
     private let logger: Logger
     private let connected = Atomic(false)
@@ -39,13 +45,14 @@ final class DatabaseProbe: Service {
     ///   - clientID: what makes this instance the same over its lives.
     init(
         _ configuration: DatabaseConfiguration, sites: [Identifier], clientID: String, stateDirectory: String,
-        syntheticCode: Identifier?, commit: CommitControl, logger: Logger
+        syntheticCode: Identifier?, seat: LeaseSeat, commit: CommitControl, logger: Logger
     ) {
         self.configuration = configuration
         self.sites = sites
         self.clientID = clientID
         self.stateDirectory = stateDirectory
         self.syntheticCode = syntheticCode
+        self.seat = seat
         self.commit = commit
         self.logger = logger
         stopDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
@@ -77,12 +84,14 @@ final class DatabaseProbe: Service {
     private func work() {
         let upkeep = DatabaseUpkeep(configuration)
         var lastUpkeep: Int64?
+        var nextSealing: Int64 = 0
         var clock = ServerClockWatch()
         var watch = SightWatch(
             mark: AliveMark(directory: stateDirectory, logger: logger), started: wallClock(),
             monotonic: linux_monotonic_nanoseconds())
         var kernel = KernelClockWatch()
         var isFirstLook = true
+        var wasStandby = false
         if linux_clock_is_synchronised() == 0 {
             logger.warning("the kernel does not call its clock synchronised: is a time service running here?")
         }
@@ -90,20 +99,32 @@ final class DatabaseProbe: Service {
             let wall = wallClock()
             do throws(StoreFailure) {
                 compare(&clock, since: wall, database: try upkeep.probe())
-                if let syntheticCode {
+                if let syntheticCode, seat.isHolder {
                     note(try upkeep.selfTestFailure(of: syntheticCode), isFirst: isFirstLook)
                     isFirstLook = false
                 }
                 let now = linux_monotonic_nanoseconds()
-                try look(&watch, upkeep, now: now)
+                if seat.isHolder {
+                    if wasStandby {
+                        // Until now somebody else looked: what our own mark says is not what was seen.
+                        watch = SightWatch(takingOverAt: wallClock(), monotonic: now, in: stateDirectory, logger: logger)
+                        wasStandby = false
+                    }
+                    try look(&watch, upkeep, now: now)
+                } else if seat.standing == .standby {
+                    wasStandby = true
+                }
                 if lastUpkeep.map({ now - $0 > Self.upkeepInterval }) ?? true {
                     try upkeep.maintain()
                     lastUpkeep = now
                 }
                 note(nil)
+                if now >= nextSealing { nextSealing = now + seal(upkeep) }
             } catch {
                 compare(&clock, since: wall, database: nil)
-                try? watch.markAlive(now: linux_monotonic_nanoseconds(), at: wallClock(), in: nil)
+                if seat.isHolder {
+                    try? watch.markAlive(now: linux_monotonic_nanoseconds(), at: wallClock(), in: nil)
+                }
                 note(error)
             }
             let isSynchronised = linux_clock_is_synchronised()
@@ -112,6 +133,18 @@ final class DatabaseProbe: Service {
                 at: wallClock())
             if let unsynchronised { commit.raise(unsynchronised) }
         } while sleep()
+    }
+
+    /// When to seal again. That it can't be done is no reason to take no reports.
+    private func seal(_ upkeep: DatabaseUpkeep) -> Int64 {
+        do throws(StoreFailure) {
+            // What a long absence left is sealed turn by turn.
+            return try upkeep.sealAudit(most: Self.sealingPortion) < Int64(Self.sealingPortion)
+                ? Self.sealingInterval : 0
+        } catch {
+            logger.error("audit chain not sealed", metadata: ["failure": "\(error)"])
+            return Self.sealingInterval
+        }
     }
 
     /// Of earlier lives, and of readers that have gone silent.
@@ -178,6 +211,7 @@ final class DatabaseProbe: Service {
     /// False when it is time to stop.
     private func sleep() -> Bool {
         var waited = pollfd(fd: stopDescriptor, events: Int16(POLLIN), revents: 0)
-        return unsafe poll(&waited, 1, Self.interval) == 0
+        // Who looks is said soon after the start.
+        return unsafe poll(&waited, 1, seat.standing == .undecided ? Self.undecidedInterval : Self.interval) == 0
     }
 }

@@ -81,6 +81,9 @@ public struct Enrol {
         problems += files.filter(Self.isSynthetic).map {
             $0.problem("\($0.key): codes that begin with \(Synthetic.siteCode), and that site, are the self-test's own")
         }
+        problems += files.filter(Self.isTyped).map {
+            $0.problem("\($0.key): a reader whose code begins so stands for what is typed in on the page")
+        }
         var notices = outcome.notices.map(\.description)
         let enrolled = Set(files.map(\.key))
         for patient in outcome.uncovered {
@@ -107,6 +110,10 @@ public struct Enrol {
             update: RegistryUpdate(
                 base: current, changes: plan.changes, loaded: plan.loaded, registry: outcome.registry,
                 source: "enrol", actor: NSUserName()))
+    }
+
+    private static func isTyped(_ entry: RegistryEntry) -> Bool {
+        entry.key.entity == .device && Identifier(entry.key.code).map(TypedReader.isTyped) ?? false
     }
 
     private static func isSynthetic(_ entry: RegistryEntry) -> Bool {

@@ -29,10 +29,11 @@ struct Pipeline: Service {
     private let options: BatchProcessor.Options
     private let crashGuard: CrashGuard?
     private let session: BrokerSession
+    private let lease: LeaseKeeper
     private let instruments: PipelineInstruments
     private let logger: Logger
     let gauge: RingGauge
-    let subscriber = SubscriberControl()
+    let subscriber: SubscriberControl
     let commit: CommitControl
 
     /// The commit thread's store and standby on their way to that thread: whoever takes them owns them.
@@ -40,18 +41,19 @@ struct Pipeline: Service {
         // Handed over once, before the thread starts; never touched by two threads.
         let store: any CommitStore
         let standby: (any Standby)?
+        let handover: (any Handover)?
     }
 
     init(
-        broker: BrokerSettings, filters: [String], store: any CommitStore, standby: (any Standby)?, durable: Duration,
-        packs: PackLibrary, options: BatchProcessor.Options, crashGuard: CrashGuard?, session: BrokerSession,
-        commit: CommitControl,
+        broker: BrokerSettings, filters: [String], store: any CommitStore & Handover, standby: (any Standby)?,
+        durable: Duration, packs: PackLibrary, options: BatchProcessor.Options, crashGuard: CrashGuard?,
+        session: BrokerSession, lease: LeaseKeeper, subscriber: SubscriberControl, commit: CommitControl,
         instruments: PipelineInstruments, logger: Logger
     ) throws {
         let ends = try RingEnds<Slot>(capacity: Self.capacity) { _ in Slot() }
         gauge = ends.gauge
         self.ends = Handoff(ends)
-        self.store = Handoff(StoreBox(store: store, standby: standby))
+        self.store = Handoff(StoreBox(store: store, standby: standby, handover: store))
         self.durable = durable
         self.broker = broker
         self.filters = filters
@@ -59,6 +61,8 @@ struct Pipeline: Service {
         self.options = options
         self.crashGuard = crashGuard
         self.session = session
+        self.lease = lease
+        self.subscriber = subscriber
         self.commit = commit
         self.instruments = instruments
         self.logger = logger
@@ -97,7 +101,7 @@ struct Pipeline: Service {
             let stores = store.take()
             var stage = CommitStage(
                 processor: BatchProcessor(packs: packs, options: options, crashGuard: crashGuard), store: stores.store,
-                standby: stores.standby, durable: durable, instruments: instruments, control: commit, logger: logger)
+                standby: stores.standby, seat: lease.seat, handover: stores.handover, durable: durable, instruments: instruments, control: commit, logger: logger)
             stage.run(committer.take())
         }
         _ = StageThread.start(name: "mqtt") {
@@ -105,7 +109,8 @@ struct Pipeline: Service {
             let subscriber = GatedSubscriber(
                 settings: broker, filters: filters, inbox: inbox, control: subscriber,
                 observer: BrokerObserver(
-                    logger: logger, commit: commit, session: session, connects: instruments.stages.brokerConnects
+                    logger: logger, commit: commit, session: session, lease: lease,
+                    connects: instruments.stages.brokerConnects
                 ).observe)
             let outcome = subscriber.run()
             // The producer is gone with the subscriber, so both stages come to their end.
@@ -127,17 +132,22 @@ struct BrokerObserver: Sendable {
     let logger: Logger
     let commit: CommitControl
     let session: BrokerSession
+    let lease: LeaseKeeper
     let connects: Counter
     private let repeats = RepeatedWords()
 
-    init(logger: Logger, commit: CommitControl, session: BrokerSession, connects: Counter) {
+    init(
+        logger: Logger, commit: CommitControl, session: BrokerSession, lease: LeaseKeeper, connects: Counter
+    ) {
         self.logger = logger
+        self.lease = lease
         self.connects = connects
         self.commit = commit
         self.session = session
     }
 
     func observe(_ event: BrokerEvent) {
+        lease.noteBroker(event)
         switch event {
         case .connected(let client, let sessionPresent):
             if client == .subscriber { connects.add() }
@@ -152,6 +162,10 @@ struct BrokerObserver: Sendable {
             commit.noteBroker(isConnected: true)
         case .disconnected(let client, let error):
             if client == .subscriber { commit.noteBroker(isConnected: false) }
+            if error.reason == .stoodAside {
+                logger.info("left the broker", metadata: ["client": "\(client.rawValue)"])
+                break
+            }
             guard let count = repeats.take("\(client.rawValue) \(error)") else { break }
             logger.warning(
                 "broker disconnected",

@@ -103,7 +103,11 @@ struct SelfTestRun {
         guard let url = loaded.configuration.heartbeatURL else {
             return report.add(.heartbeat, .warning, "no heartbeat_url: if this host dies, nobody is told")
         }
-        if let error = Heartbeat.call(url, deadline: loaded.configuration.deadlines.delivery) {
+        // What goes off this machine can't be rewritten by whoever owns it.
+        let head = try? AuditVerifier(loaded.database).head()
+        let error = Heartbeat.call(
+            url, auditHead: head?.description ?? "", deadline: loaded.configuration.deadlines.delivery)
+        if let error {
             report.add(.heartbeat, .failed(.unavailable), "heartbeat_url: \(error)")
         } else {
             report.add(.heartbeat, .ok, "heartbeat_url was called")

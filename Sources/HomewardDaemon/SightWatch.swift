@@ -50,12 +50,13 @@ struct AliveMark {
     /// As this life found it; nil: none, or it can't be read.
     let left: Mark?
 
-    init(directory: String, logger: Logger) {
+    /// - Parameter hasLooked: an earlier life was the one that looked; else its mark says nothing.
+    init(directory: String, hasLooked: Bool = true, logger: Logger) {
         file = directory + "/alive"
         self.logger = logger
         boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8))?
             .trimmingCharacters(in: .whitespacesAndNewlines)
-        left = (try? String(contentsOfFile: file, encoding: .utf8)).flatMap(Mark.init)
+        left = hasLooked ? (try? String(contentsOfFile: file, encoding: .utf8)).flatMap(Mark.init) : nil
     }
 
     func mark(at instant: Instant, monotonic: Int64) -> Mark { Mark(at: instant, boot: boot, monotonic: monotonic) }
@@ -91,6 +92,13 @@ struct SightWatch {
     init(mark: AliveMark, started instant: Instant, monotonic: Int64) {
         self.mark = mark
         started = mark.mark(at: instant, monotonic: monotonic)
+    }
+
+    /// From another instance: when that was last alive the database says alone.
+    init(takingOverAt instant: Instant, monotonic: Int64, in directory: String, logger: Logger) {
+        self.init(
+            mark: AliveMark(directory: directory, hasLooked: false, logger: logger), started: instant,
+            monotonic: monotonic)
     }
 
     /// Writes both marks when it is time. Where the database can't be asked the file is written all the same.

@@ -8,6 +8,7 @@ import Spool
 /// told in an outage, the snapshots, and the count of deaths that a message has caused.
 struct StateDirectory {
     let path: String
+    let lease: LeaseFile
     let crashGuard: CrashGuard
     /// Nil where the spool is switched off: the broker then keeps what PostgreSQL doesn't take.
     let outage: Outage?
@@ -38,6 +39,11 @@ struct StateDirectory {
             outage = Outage(spool: spool, deliveries: try OutageDeliveries(directory: path))
         } else {
             outage = nil
+        }
+        do {
+            lease = try LeaseFile(directory: path)
+        } catch {
+            throw Unusable(path: path, reason: "the instance's name can't be written")
         }
         switch CrashGuard.open(path: path + "/crash-guard") {
         case .success(let opened): crashGuard = opened

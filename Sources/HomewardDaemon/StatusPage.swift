@@ -12,7 +12,7 @@ public struct StatusPage {
         self.configurationPath = configurationPath
     }
 
-    /// 0 when it is ready; 69 when it is not, or not there.
+    /// 0 when it is ready, or stands by for another instance; 69 when it is not, or not there.
     public func run(json: Bool) throws -> ExitStatus {
         let loaded: LoadedConfiguration
         do throws(DocumentProblems) {
@@ -40,7 +40,7 @@ public struct StatusPage {
         var output = BufferedOutput()
         if json { output.write(status.json) } else { status.lines.forEach { output.write($0) } }
         output.flush()
-        return status.isReady ? .success : .unavailable
+        return status.isReady || status.isStandby ? .success : .unavailable
     }
 }
 
@@ -50,15 +50,36 @@ struct DaemonStatus {
     let samples: [(series: String, value: Double)]
     let isReady: Bool
     private let readiness: String
+    private let lease: JSONValue?
 
     init(metrics: String, isReady: Bool, readiness: String) {
         self.isReady = isReady
         self.readiness = readiness.trimmingCharacters(in: .whitespacesAndNewlines)
+        lease = (try? JSONReader.value(Array(readiness.utf8).span))?["lease"]
         samples = metrics.split(separator: "\n").compactMap { line in
             guard !line.hasPrefix("#"), let space = line.lastIndex(of: " "),
                 let value = Double(line[line.index(after: space)...].replacing("Inf", with: "inf"))
             else { return nil }
             return (String(line[..<space]), value)
+        }
+    }
+
+    /// Another instance takes the reports, and this one could.
+    var isStandby: Bool {
+        lease?["state"]?.string == "standby" && value("homeward_database_connected") == 1
+            && readiness.contains(#""problems":[]"#)
+    }
+
+    /// Who takes the reports and who could; nil where the daemon says nothing of it.
+    private var leaseWords: String? {
+        guard let lease, let state = lease["state"]?.string else { return nil }
+        let holder = lease["holder"]?.string ?? "nobody that is known"
+        let epoch = lease["epoch"]?.number.flatMap { Int64(exactly: $0) }.map { ", epoch \($0)" } ?? ""
+        let standby = lease["standby"]?.string
+        switch state {
+        case "held": return "held\(epoch); standing by: \(standby ?? "nobody")"
+        case "standby": return "standing by for \(holder)\(epoch)"
+        default: return "not read yet"
         }
     }
 
@@ -75,7 +96,7 @@ struct DaemonStatus {
         let reds = samples.filter { $0.series.hasPrefix("homeward_alerts_raised_total") }
             .filter { $0.series.contains("severity=\"red\"") }.reduce(0) { $0 + $1.value }
         var lines = [
-            "state        \(isReady ? "ready" : "not ready: \(readiness)")",
+            "state        \(isReady ? "ready" : isStandby ? "standby" : "not ready: \(readiness)")",
             "broker       \(connection("homeward_broker_connected"))",
             "database     \(connection("homeward_database_connected"))",
             "reports      \(whole(value("homeward_reports_received_total"))) received, "
@@ -87,6 +108,10 @@ struct DaemonStatus {
             "spool        \(Self.size(value("homeward_spool_bytes"))) of "
                 + "\(Self.size(value("homeward_spool_quota_bytes"))) used, \(spoolLeft)",
         ]
+        if let leaseWords { lines.append("lease        \(leaseWords)") }
+        if lease?["restored"]?.bool == true {
+            lines.append("restored     what was due over an hour before waits: homeward timers list")
+        }
         let prefix = "homeward_certificate_expiry_seconds{which=\""
         for sample in samples where sample.series.hasPrefix(prefix) && sample.value < 30 * 86_400 {
             let which = sample.series.dropFirst(prefix.count).dropLast(2)

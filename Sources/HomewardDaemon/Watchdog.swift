@@ -13,6 +13,7 @@ struct Watchdog: Service {
     let commit: CommitControl
     let subscriber: SubscriberControl
     let probe: DatabaseProbe
+    let lease: LeaseKeeper
     let logger: Logger
 
     func run() async throws {
@@ -32,7 +33,7 @@ struct Watchdog: Service {
                         "a stage is stuck, the watchdog is not fed",
                         metadata: ["stages": "\(stuck.map(\.rawValue).joined(separator: ", "))"])
                 }
-                let words = Self.status(waits())
+                let words = standingBy ?? Self.status(waits())
                 if words != said { notification.status(words) }
                 said = words
                 do { try await Task.sleep(for: max(interval / 3, .milliseconds(1100))) } catch { return }
@@ -54,6 +55,12 @@ struct Watchdog: Service {
         case broker = "the broker"
         case database = "the database"
         case spool = "room in the spool"
+    }
+
+    /// In `systemctl status`; nil where this instance is the one that reads.
+    private var standingBy: String? {
+        guard lease.seat.standing == .standby else { return nil }
+        return "standing by: \(lease.holder ?? "another instance") takes reports"
     }
 
     private func waits() -> [Wait] {

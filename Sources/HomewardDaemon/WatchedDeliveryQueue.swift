@@ -34,7 +34,7 @@ final class WatchedDeliveryQueue: DeliveryQueue, Sendable {
             case .sent(let at): try? queue.record(.sent(at: at), of: job)
             // It is on its way from there, and recorded when the outage ends.
             case .waiting:
-                try? queue.record(.retry(at: wallClock() + .seconds(10), error: "told from the outage"), of: job)
+                try? queue.record(.retry(after: .seconds(10), error: "told from the outage"), of: job)
             }
             return false
         }

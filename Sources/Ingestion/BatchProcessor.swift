@@ -95,6 +95,8 @@ public struct BatchProcessor {
     /// Raised, cleared or joined with the next batch that is committed; a batch may be empty.
     mutating func raise(_ finding: Finding) { waiting.append(finding) }
     mutating func raise(whatWaitsIn other: BatchProcessor) { waiting = other.waiting }
+    /// They are nobody's to raise here.
+    mutating func forgetFindings() { waiting = [] }
     var hasFindings: Bool { !waiting.isEmpty || clock.isUntold }
 
     /// Judges by these packs from the next batch on.
@@ -134,6 +136,12 @@ public struct BatchProcessor {
             ledger?.release()
             throw error
         }
+    }
+
+    /// Brings the registry up to the store's, and changes nothing.
+    mutating func lookAtRegistry(in store: any CommitStore) throws(StoreFailure) {
+        try open(store)
+        store.rollback()
     }
 
     /// Reads and judges; what the transaction is to write.

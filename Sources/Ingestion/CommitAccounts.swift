@@ -52,6 +52,14 @@ struct CommitAccounts {
     /// An attempt to commit that failed.
     func failed(_ failure: StoreFailure) { instruments.stages.countDatabaseError(failure.sqlState) }
 
+    /// Left to the instance that holds the lease.
+    func handedOver(_ messages: [Message]) {
+        instruments.reportsHandedOver.add(messages.count { !$0.isStatus })
+    }
+
+    /// Not from the broker.
+    func received(_ reports: Int) { instruments.reportsReceived.add(reports) }
+
     /// The batch in work, whose oldest report is still unacknowledged; nil: none is.
     func works(on oldest: Message?) {
         let tick = oldest?.receivedTick ?? 0

@@ -70,6 +70,12 @@ public final class CommitControl: Sendable {
         link.withLock { $0.note(isConnected: isConnected, at: now) }
     }
 
+    /// Until now another instance read from the broker: nothing was missed for our not being connected.
+    public func noteTakeover() {
+        let now = linux_monotonic_nanoseconds()
+        link.withLock { $0 = BrokerLink(at: now) }
+    }
+
     var brokerLink: BrokerLink { link.withLock { $0 } }
 
     /// Whom outages hide, as of now: in force within a second or so. An absence of Homeward is told once.

@@ -29,6 +29,9 @@ public struct CommitStage {
     var processor: BatchProcessor
     let store: any CommitStore
     let standby: (any Standby)?
+    /// Nil: there is no other instance.
+    let seat: LeaseSeat?
+    let handover: (any Handover)?
     let control: CommitControl
     let logger: Logger
     /// From the receipt of a batch's oldest report until it must be durable; nanoseconds.
@@ -41,10 +44,18 @@ public struct CommitStage {
     var timerTurn = TimerTurn()
     /// When releases are looked for again; monotonic nanoseconds.
     var nextReleases: Int64 = 0
+    /// When reports that were typed in are looked for again; monotonic nanoseconds.
+    var nextTyped: Int64 = 0
     /// When a second had passed without a report; monotonic nanoseconds.
     var lastIdle: Int64 = .min
     /// That nothing can be received from the broker.
     var isBlindnessTold: Bool?
+    /// What was known when another instance last held the lease is old.
+    var wasAside = false
+    /// When what judging goes on from is read again without the lease; monotonic nanoseconds.
+    var nextWarming: Int64 = 0
+    /// Of what others left to us: the last that is counted as received.
+    var lastHandedOver = Int64.min
     /// Whom outages on the readers' side hide.
     var cutOff = CutOff()
     /// The next transaction of missed readings: how many patients, and not before that time (monotonic nanoseconds).
@@ -55,14 +66,18 @@ public struct CommitStage {
     /// - Parameters:
     ///   - processor: judges in PostgreSQL's transactions; a copy of it with a memory of its own judges in an outage.
     ///   - standby: nil: hold, and let the broker queue, until PostgreSQL takes reports.
+    ///   - seat: whether this instance is the one of its shard that judges; nil: it always is.
+    ///   - handover: how what it may not judge is left to the one that may, and taken from another.
     ///   - durable: from the receipt of a report until it must be durable.
     public init(
-        processor: BatchProcessor, store: any CommitStore, standby: (any Standby)? = nil,
-        durable: Duration = .seconds(2), instruments: PipelineInstruments, control: CommitControl, logger: Logger
+        processor: BatchProcessor, store: any CommitStore, standby: (any Standby)? = nil, seat: LeaseSeat? = nil,
+        handover: (any Handover)? = nil, durable: Duration = .seconds(2), instruments: PipelineInstruments, control: CommitControl, logger: Logger
     ) {
         self.processor = processor
         self.store = store
         self.standby = standby
+        self.seat = seat
+        self.handover = handover
         self.control = control
         self.logger = logger
         patience = durable.components.seconds * 1_000_000_000 + durable.components.attoseconds / 1_000_000_000
@@ -111,7 +126,10 @@ public struct CommitStage {
         }
         processor.clock.doubt = control.clockProblem
         spooling.processor.clock.doubt = control.clockProblem
-        for finding in control.takeFindings() { raise(finding) }
+        let findings = control.takeFindings()
+        // A standby's are in its log and on its metrics page: who judges has its own.
+        guard seat?.standing != .standby else { return }
+        for finding in findings { raise(finding) }
     }
 
     /// False when it was told to give up before the slots were durable.
@@ -149,7 +167,7 @@ public struct CommitStage {
 
     /// Committed or spooled. False when it was told to give up.
     private mutating func settle(_ batch: inout [Candidate], _ ring: inout RingStage<Slot>) -> Bool {
-        guard let standby else { return makeDurable(&batch, until: nil) == .committed }
+        guard let standby else { return settleWithoutSpool(&batch) }
         // A full spool takes reds ahead of their turn.
         let isKept = batch.map { $0.outcome.disposition == .spooled }
         guard !isKept.contains(true) else {
@@ -179,11 +197,23 @@ public struct CommitStage {
             switch makeDurable(&batch, until: oldest + patience) {
             case .committed: return true
             case .gaveUp: return false
-            case .late: beginSpooling()
+            case .late: if isHolder { beginSpooling() }
             }
         }
+        // It is durable then, and another's to judge.
+        guard isHolder else { return handOver(&batch) }
         return spool(&batch, &ring, standby)
     }
+
+    private mutating func settleWithoutSpool(_ batch: inout [Candidate]) -> Bool {
+        switch makeDurable(&batch, until: nil) {
+        case .committed: true
+        case .gaveUp: false
+        case .late: handOver(&batch)
+        }
+    }
+
+    var isHolder: Bool { seat?.isHolder ?? true }
 
     /// Works on two parts of a batch and puts it together again in its order.
     private static func apart(
@@ -219,6 +249,7 @@ public struct CommitStage {
         var wait = Backoff()
         var attempt = 0
         while true {
+            guard isHolder else { return .late }
             attempt += 1
             let started = linux_monotonic_nanoseconds()
             store.limit(until: limit)
@@ -236,6 +267,11 @@ public struct CommitStage {
                 // What was about to become of them did not.
                 batch.indices.forEach { batch[$0].outcome = Outcome() }
                 switch error.kind {
+                case .fenced:
+                    complain(error)
+                    processor.forgetStoreState()
+                    seat?.lose(seat?.epoch)
+                    return .late
                 case .poison where !poison.isSuspicious(now: started):
                     if let fate = bisect(&batch, error, until: limit) { return fate }
                 case .transient, .misconfigured, .poison:

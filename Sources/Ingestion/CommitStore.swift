@@ -12,6 +12,8 @@ public struct StoreFailure: Error, Sendable, CustomStringConvertible {
         /// SQLSTATE 42, 28, 3D, 0A, a schema too old or too new, unsafe server settings: nothing will work until
         /// somebody mends it. Quarantine nothing.
         case misconfigured
+        /// HW001: another instance holds the lease by now, and what was read and judged is its to judge.
+        case fenced
     }
 
     public var kind: Class
@@ -229,6 +231,10 @@ public protocol CommitStore: AnyObject {
     func waitingReleases(limit: Int, at sites: Set<Identifier>?) throws(StoreFailure) -> [Release]
     /// Those of them that still wait and that no other transaction has locked; locked for this one.
     func lockReleases(_ releases: [Int64]) throws(StoreFailure) -> Set<Int64>
+    /// Reports that were typed in at these sites (nil: at any) and have not been taken in, the oldest first.
+    func waitingReports(sites: Set<Identifier>?, limit: Int) throws(StoreFailure) -> [WaitingReport]
+    /// What became of them: they wait no longer.
+    func note(_ outcomes: [TypedOutcome]) throws(StoreFailure)
     func write(_ batch: CommitBatch) throws(StoreFailure)
     /// When this returns the batch is durable. A failure here leaves the outcome unknown: the same batch again finds its keys.
     func commit() throws(StoreFailure)

@@ -9,10 +9,14 @@ import RingBuffer
 extension CommitStage {
     /// After each batch, and each second without one.
     mutating func betweenBatches() {
+        guard isHolder else { return standAside() }
+        comeBack()
+        takeHandedOver()
         guard let standby else {
             commitNews()
             takeTimers()
             takeReleases()
+            takeTypedReports()
             return
         }
         for incident in standby.spool.takeIncidents() { tell(incident) }
@@ -26,6 +30,7 @@ extension CommitStage {
         commitNews()
         takeTimers()
         takeReleases()
+        takeTypedReports()
         guard !spooling.isActive, standby.isRefreshDue else { return }
         do throws(StoreFailure) {
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)
@@ -159,7 +164,7 @@ extension CommitStage {
             spooling.isActive = false
             logger.notice("spool drained: reports go straight to PostgreSQL again")
         }
-        guard standby.spool.count(of: .overflow) == 0 else { return }
+        guard standby.spool.count(of: .overflow) == 0, seat?.hasHandover != true else { return }
         // What silence has made red in memory is told of: it must be recorded with that.
         guard fireTimers(waited: .seconds(0)) else { return wasLate() }
         guard nextTimers > 0 else { return }

@@ -139,6 +139,7 @@ extension CommitStage {
             lookAhead(&ring, standby)
             // Room comes only from the drain.
             takeTurn(standby)
+            guard isHolder else { return handOver(&batch) }
             guard control.sleep(milliseconds: 100) else { return false }
         }
     }

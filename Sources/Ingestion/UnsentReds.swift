@@ -54,6 +54,9 @@ public final class UnsentReds: Sendable {
     /// The outbox can't be read.
     public func stall() { state.withLock { $0.isStalled = true } }
 
+    /// They are another instance's to send.
+    func forget() { state.withLock { $0.byKey = [:] } }
+
     /// Those that have waited too long while PostgreSQL is away; they are the caller's then.
     func takeOverdue(isAway: Bool, after patience: Int64 = UnsentReds.patience) -> [OutageNotice] {
         let limit = linux_monotonic_nanoseconds() - patience

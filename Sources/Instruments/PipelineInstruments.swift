@@ -33,6 +33,8 @@ public final class PipelineInstruments: MetricsSource {
     public let reportsReceived = Counter()
     public let reportsStored = Counter()
     public let reportsDuplicate = Counter()
+    /// To the instance that holds the lease: received here, and ended there.
+    public let reportsHandedOver = Counter()
     /// By reason; whole reports only.
     public let reportsQuarantined: LabelledCounter
     public let readingsStored = Counter()
@@ -78,17 +80,20 @@ public final class PipelineInstruments: MetricsSource {
         public var duplicate: Int
         /// One number for each reason, in the order of the reasons.
         public var quarantined: [Int]
+        public var handedOver: Int
 
         /// Received and not yet ended: in the ring or in the spool.
-        public var inFlight: Int { received - stored - duplicate - quarantined.reduce(0, +) }
+        public var inFlight: Int { received - stored - duplicate - quarantined.reduce(0, +) - handedOver }
     }
 
     public var reportCounts: ReportCounts {
         let stored = reportsStored.value
         let duplicate = reportsDuplicate.value
         let quarantined = reportsQuarantined.series.map(\.counter.value)
+        let handedOver = reportsHandedOver.value
         return ReportCounts(
-            received: reportsReceived.value, stored: stored, duplicate: duplicate, quarantined: quarantined)
+            received: reportsReceived.value, stored: stored, duplicate: duplicate, quarantined: quarantined,
+            handedOver: handedOver)
     }
 
     public func families() -> [MetricFamily] {
@@ -134,6 +139,10 @@ public final class PipelineInstruments: MetricsSource {
             .counter(
                 "homeward_reports_quarantined_total", help: "Reports quarantined whole.", labels: ["reason"],
                 quarantined),
+            .counter(
+                "homeward_reports_handed_over_total",
+                help: "Reports left to the instance that holds the lease, which counts them as received.",
+                counts.handedOver),
             .gauge(
                 "homeward_reports_in_flight",
                 help:

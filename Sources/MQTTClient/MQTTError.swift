@@ -20,6 +20,8 @@ public struct MQTTError: Error, Hashable, Sendable, CustomStringConvertible {
         case timeout
         /// Closed by us, because what was read was not made durable in time.
         case heldTooLong = "held-too-long"
+        /// Closed by us, because another instance may be reading.
+        case stoodAside = "stood-aside"
         /// As many publications as are allowed wait for their PUBACK.
         case windowFull = "window-full"
         case library = "library-error"

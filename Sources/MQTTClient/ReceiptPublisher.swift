@@ -118,10 +118,7 @@ struct ReceiptPublisher: ~Copyable {
                 try exchange(events: events, now: now)
             }
         } catch {
-            connection.lost(error, now: now)
-            sent = 0
-            isCautious = true
-            observer(.disconnected(.publisher, error))
+            lose(error, now: now)
         }
         reportRefused(now: now)
     }
@@ -133,6 +130,19 @@ struct ReceiptPublisher: ~Copyable {
     }
 
     mutating func close() { connection.close() }
+
+    /// Without a word; what is not confirmed is kept.
+    mutating func standAside(now: Int64) {
+        guard connection.state != .off else { return }
+        lose(MQTTError(.stoodAside), now: now)
+    }
+
+    private mutating func lose(_ error: MQTTError, now: Int64) {
+        connection.lost(error, now: now)
+        sent = 0
+        isCautious = true
+        observer(.disconnected(.publisher, error))
+    }
 
     private mutating func exchange(events: Int16, now: Int64) throws(MQTTError) {
         try connection.keepAlive(now: now)

@@ -8,6 +8,7 @@ public final class SubscriberControl: Sendable {
     private let publishing = Atomic(false)
     private let beats = Atomic(0)
     private let connecting = Atomic(false)
+    private let allowed = Atomic(true)
     /// Monotonic nanoseconds; 0: go on.
     private let stopBy = Atomic<Int64>(0)
     let descriptor: Int32
@@ -41,6 +42,21 @@ public final class SubscriberControl: Sendable {
         beats.add(1, ordering: .relaxed)
         connecting.store(mayResolve, ordering: .releasing)
     }
+
+    /// Closes both connections at once, without acknowledging what is not durable and without a word, and stays off
+    /// until `allow()`. Any thread.
+    public func hold() {
+        allowed.store(false, ordering: .releasing)
+        linux_eventfd_signal(descriptor)
+    }
+
+    /// Connects, and goes on as ever; nothing where it may already. Any thread.
+    public func allow() {
+        guard !allowed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        linux_eventfd_signal(descriptor)
+    }
+
+    public var isAllowed: Bool { allowed.load(ordering: .acquiring) }
 
     /// Asks for an orderly stop: nothing more is read; what was read is waited for, acknowledged and given its
     /// receipts; then both connections say DISCONNECT. What is not durable after `limit` stays unacknowledged, and the

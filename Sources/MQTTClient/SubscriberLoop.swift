@@ -79,7 +79,11 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
             control.beat(mayResolve: subscriber.state == .off || publisher.connection.state == .off)
             // First, so that one that waits still is found before its confirmation is taken.
             publisher.takeSubmissions(from: control.publications, now: now)
-            publisher.serve(events: poll[Watched.publisher], now: now)
+            if control.isAllowed {
+                publisher.serve(events: poll[Watched.publisher], now: now)
+            } else {
+                standAside(now: now)
+            }
             serveSubscriber(events: poll[Watched.subscriber], now: now)
             let isReleased = callbacks.inbox.releaseDurable { topic, payload in
                 publisher.enqueue(topic: topic, payload: payload)
@@ -109,7 +113,8 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
 
     /// No use in connecting to what can't be read: the broker would drop a client that doesn't answer.
     private var mayConnect: Bool {
-        stopDeadline == nil && callbacks.inbox.freeSlots > 0 && (!waitsForDurable || callbacks.inbox.isAllDurable)
+        stopDeadline == nil && control.isAllowed && callbacks.inbox.freeSlots > 0
+            && (!waitsForDurable || callbacks.inbox.isAllDurable)
     }
 
     private mutating func greeted(_ answer: MosquittoCallbacks.ConnectAnswer, now: Int64) throws(MQTTError) {
@@ -224,6 +229,11 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
         if subscriber.isContested { observer(.sessionContested) }
     }
 
+    private mutating func standAside(now: Int64) {
+        if subscriber.state != .off { lose(MQTTError(.stoodAside), now: now) }
+        publisher.standAside(now: now)
+    }
+
     // MARK: Stopping
 
     /// Says DISCONNECT once what was read is durable and acknowledged and its receipts are confirmed. Receipts are
@@ -286,7 +296,7 @@ struct SubscriberLoop<InboxType: Inbox & ~Copyable & Sendable>: ~Copyable {
     /// The next time at which something is due that no descriptor announces; a beat for the watchdog in any case.
     private func wakeAt(now: Int64) -> Int64 {
         var times: [Int64?] = [
-            publisher.connection.wakeAt, stopDeadline, publisher.nextConfirmation, control.publications.nextDeadline,
+            control.isAllowed ? publisher.connection.wakeAt : nil, stopDeadline, publisher.nextConfirmation, control.publications.nextDeadline,
         ]
         switch phase {
         case .holding(let since), .flushing(let since):

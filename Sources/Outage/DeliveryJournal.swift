@@ -184,8 +184,8 @@ extension LateOutcome {
         writer.member("attempt", Int64(attempt))
         switch outcome {
         case .sent(let at): writer.member("sent", at)
-        case .retry(let at, let error):
-            writer.member("retry", at)
+        case .retry(let after, let error):
+            writer.member("retry_after_us", after.microseconds)
             writer.member("error", error)
         case .failed(let error): writer.member("failed", error)
         }
@@ -196,8 +196,11 @@ extension LateOutcome {
         let outcome: DeliveryOutcome
         if let at = json["sent"]?.instant {
             outcome = .sent(at: at)
-        } else if let at = json["retry"]?.instant, let error = json["error"]?.string {
-            outcome = .retry(at: at, error: error)
+        } else if let after = json["retry_after_us"]?.integer, let error = json["error"]?.string {
+            outcome = .retry(after: Interval(microseconds: after), error: error)
+        } else if json["retry"]?.instant != nil, let error = json["error"]?.string {
+            // An older version wrote the time, by a clock that may have been wrong.
+            outcome = .retry(after: .seconds(0), error: error)
         } else if let error = json["failed"]?.string {
             outcome = .failed(error: error)
         } else {

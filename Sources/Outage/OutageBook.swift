@@ -36,6 +36,8 @@ struct OutageBook {
     private(set) var alerts: [AlertID] = []
     private var reds: [Rule: AlertID] = [:]
     private var held: Set<AlertID> = []
+    /// Told by another instance: what it did not send is the outbox's to send, once it is recorded.
+    private var adopted: Set<AlertID> = []
     private(set) var lateOutcomes: [LateOutcome] = []
 
     func contains(_ alert: AlertID) -> Bool { keys[alert] != nil }
@@ -75,7 +77,7 @@ struct OutageBook {
 
     mutating func claim(limit: Int, lease: Interval, now: Int64) -> [DeliveryJob] {
         var due: [(key: String, isRed: Bool, due: Int64)] = []
-        for (key, message) in messages where !message.isHandedOver && !held.contains(message.notice.job.entry.alert) {
+        for (key, message) in messages where mayBeSent(message) {
             let time: Int64
             switch message.state {
             case .waiting(let due): time = due
@@ -99,10 +101,39 @@ struct OutageBook {
         }
     }
 
+    private func mayBeSent(_ message: Message) -> Bool {
+        let alert = message.notice.job.entry.alert
+        return !message.isHandedOver && !held.contains(alert) && !adopted.contains(alert)
+    }
+
+    func isAnyUnderWay(now: Int64) -> Bool {
+        messages.values.contains { message in
+            if case .underWay(let until, _) = message.state { return until > now }
+            return false
+        }
+    }
+
+    /// What another instance told. A message that is known here stays as it is.
+    mutating func adopt(_ records: [DeliveryJournal.Record]) {
+        for record in records {
+            switch record {
+            case .added(let notice):
+                let alert = notice.job.entry.alert
+                let isNew = keys[alert] == nil
+                if add(notice), isNew { adopted.insert(alert) }
+            case .ended(let key, let attempt, let outcome):
+                _ = end(key: key, attempt: attempt, outcome, after: .seconds(0), now: 0)
+            // What it had recorded is recorded.
+            case .handedOver(let alerts): _ = handOver(alerts)
+            case .settled(let outcomes): settle(outcomes)
+            }
+        }
+    }
+
     /// When something may be claimed next; nil while nothing waits.
     var nextDue: Int64? {
         messages.values.compactMap { message -> Int64? in
-            guard !message.isHandedOver, !held.contains(message.notice.job.entry.alert) else { return nil }
+            guard mayBeSent(message) else { return nil }
             return switch message.state {
             case .waiting(let due): due
             case .underWay(let until, _): until
@@ -211,6 +242,7 @@ struct OutageBook {
             guard !isBusy else { continue }
             for key in alertKeys { messages[key] = nil }
             keys[alert] = nil
+            adopted.remove(alert)
         }
         alerts.removeAll { keys[$0] == nil }
         reds = reds.filter { keys[$0.value] != nil }

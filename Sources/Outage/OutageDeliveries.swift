@@ -12,7 +12,7 @@ import Synchronization
 /// sent from memory, and a crash would repeat it under its key or lose it if its report was not spooled either.
 ///
 /// An alert stays known until `endOutage()`, so that what is drained later is not told twice.
-public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
+public final class OutageDeliveries: DeliveryQueue, OutageLedger, TransferableLedger, Sendable {
     private let state: Mutex<State>
     private let wakeDescriptor: Int32
     /// Lines of the journal that could not be read although readable ones followed. The file was kept as
@@ -140,6 +140,30 @@ public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
         }
     }
 
+    // MARK: - Another instance's
+
+    public func lines() -> [UInt8]? {
+        state.withLock { state in
+            guard !state.book.isAnyUnderWay(now: linux_monotonic_nanoseconds()) else { return nil }
+            return DeliveryJournal.lines(state.book.records)
+        }
+    }
+
+    public func forgetEverything() {
+        state.withLock { state in
+            state.book = OutageBook()
+            // A crash would hand it over again: under its keys it is recorded once.
+            do throws(OutageFault) { try state.journal.rewrite([]) } catch {}
+        }
+    }
+
+    public func adopt(_ lines: [UInt8]) {
+        state.withLock { state in
+            state.book.adopt(DeliveryJournal.parse(lines).found.records)
+            do throws(OutageFault) { try state.journal.rewrite(state.book.records) } catch {}
+        }
+    }
+
     // MARK: - The dispatcher's side
 
     public func claim(limit: Int, lease: Interval) -> [DeliveryJob] {
@@ -148,11 +172,7 @@ public final class OutageDeliveries: DeliveryQueue, OutageLedger, Sendable {
 
     public func record(_ outcome: DeliveryOutcome, of job: DeliveryJob) {
         let delay: Interval =
-            if case .retry(let at, _) = outcome {
-                at - Instant(microseconds: linux_wall_clock_microseconds())
-            } else {
-                .seconds(0)
-            }
+            if case .retry(let after, _) = outcome { after } else { .seconds(0) }
         state.withLock { state in
             let key = job.entry.key
             guard

@@ -23,6 +23,16 @@ public final class AlertDesk {
             """)
     private static let visible = Statement(
         name: "visible_alert", sql: "SELECT 1 FROM homeward.alert WHERE id = $1::uuid FOR UPDATE")
+    private static let fitting = Statement(
+        name: "fitting_alert",
+        sql: """
+            SELECT a.class = 'technical' OR a.severity = 'info', EXISTS (
+                SELECT FROM homeward.registry_current e
+                WHERE e.entity = 'care-manager' AND e.code = $2::text AND e.fields ->> 'site' = a.site
+                    AND coalesce(e.fields ->> 'role', 'care-manager') <> 'read-only')
+            FROM homeward.alert a WHERE a.id = $1::uuid
+            FOR UPDATE
+            """)
     private static let spoke = Statement(
         name: "alert_spoke",
         sql: """
@@ -45,9 +55,12 @@ public final class AlertDesk {
     /// - Parameters:
     ///   - seen: the last event that the person saw.
     ///   - session: of the page: an alert that it may not act on is not there.
+    ///   - minorOnly: refused for any but a technical alert or one that only informs.
+    ///   - recipient: who gets it from the actor: of the alert's site, and may act.
     public func act(
         _ action: AlertAction, on alert: AlertID, by actor: AlertActor, note: String?, seen: Int32?,
-        within session: SessionToken? = nil, at instant: Instant
+        within session: SessionToken? = nil, minorOnly: Bool = false, handingTo recipient: Identifier? = nil,
+        at instant: Instant
     ) throws(StoreFailure) -> Result<Episode, AlertActionRefusal>? {
         try connection.startCheckedCall()
         do {
@@ -55,6 +68,10 @@ public final class AlertDesk {
             if let session, try !mayAct(on: alert, within: session) {
                 _ = try connection.query("ROLLBACK", doing: "acting on an alert")
                 return nil
+            }
+            if let refusal = try refusal(alert, minorOnly: minorOnly, recipient) {
+                _ = try connection.query("ROLLBACK", doing: "acting on an alert")
+                return .failure(refusal)
             }
             let result = try change(action, alert, actor, note, seen, instant)
             _ = try connection.query("COMMIT", doing: "acting on an alert")
@@ -64,6 +81,20 @@ public final class AlertDesk {
             connection.close()
             throw error
         }
+    }
+
+    /// Why the alert is none of these, or can't be handed to that care manager.
+    private func refusal(
+        _ alert: AlertID, minorOnly: Bool, _ recipient: Identifier?
+    ) throws(StoreFailure) -> AlertActionRefusal? {
+        guard minorOnly || recipient != nil else { return nil }
+        var parameters = PostgresParameters()
+        parameters.add((alert.high, alert.low))
+        parameters.add(optional: recipient?.description)
+        let result = try connection.run(Self.fitting, parameters, doing: "acting on an alert")
+        if minorOnly, result.boolean(0, 0) == false { return .notMinor }
+        if recipient != nil, result.boolean(0, 1) == false { return .noSuchCareManager }
+        return nil
     }
 
     /// Locks the alert as the page would: row-level security says whether it is there and the session may act on it.

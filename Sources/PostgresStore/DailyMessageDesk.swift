@@ -55,6 +55,13 @@ public final class DailyMessageDesk {
     /// Takes one away: its site is gone.
     public func remove(_ timer: ClaimedTimer) throws { _ = try queue.complete(timer) }
 
+    /// Where the audit chain ends; nil where nothing has been sealed.
+    public func auditHead() throws(StoreFailure) -> AuditHead? {
+        var connection = PostgresConnection(configuration)
+        try connection.startCheckedCall()
+        return try AuditVerifier.head(&connection)
+    }
+
     /// The patients of a site of whom a report was received in that time.
     public func patientsHeardFrom(at site: Identifier, within span: Interval) throws(StoreFailure) -> Set<Identifier> {
         var connection = PostgresConnection(configuration)

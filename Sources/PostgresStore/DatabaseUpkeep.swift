@@ -30,8 +30,8 @@ public final class DatabaseUpkeep {
         return try connection.run(Self.alive, parameters, doing: "noting that we are alive").instant(0, 0)
     }
 
-    /// The readers that have been offline for longer than `grace` and have reported nothing since, by the server's
-    /// clock, with how many of each site have ever told their state, and which alerts about it are open.
+    /// The patients' readers that have been offline for longer than `grace` and have reported nothing since, by the
+    /// server's clock, with how many of each site have ever told their state, and which alerts about it are open.
     ///
     /// - Parameter sites: those that this instance serves; empty: all.
     public func silentReaders(
@@ -121,12 +121,16 @@ public final class DatabaseUpkeep {
     }
 
     private static let clock = Statement(name: "clock", sql: "SELECT clock_timestamp()")
+    // A reader that is nobody's, put away in a drawer, tells of no patient.
     private static let offline = Statement(
         name: "offline_readers",
         sql: """
             SELECT d.code, s.code, o.since
             FROM homeward.device_status o JOIN homeward.device d ON d.id = o.device JOIN homeward.site s ON s.id = d.site
             WHERE NOT o.online AND o.since < now() - $1::int8 * interval '1 microsecond'
+                AND EXISTS (
+                    SELECT FROM homeward.pairing p
+                    WHERE p.device = o.device AND p.retired_version IS NULL AND p.period @> now())
                 AND (cardinality($2::text[]) = 0 OR s.code = ANY ($2::text[]))
                 AND NOT EXISTS (
                     SELECT FROM homeward.report r WHERE r.device = o.device AND r.received_at > o.since)
@@ -137,7 +141,10 @@ public final class DatabaseUpkeep {
         sql: """
             SELECT s.code, count(*)
             FROM homeward.device_status o JOIN homeward.device d ON d.id = o.device JOIN homeward.site s ON s.id = d.site
-            WHERE cardinality($1::text[]) = 0 OR s.code = ANY ($1::text[])
+            WHERE (cardinality($1::text[]) = 0 OR s.code = ANY ($1::text[]))
+                AND EXISTS (
+                    SELECT FROM homeward.pairing p
+                    WHERE p.device = o.device AND p.retired_version IS NULL AND p.period @> now())
             GROUP BY s.code
             """)
     private static let open = Statement(
@@ -147,6 +154,17 @@ public final class DatabaseUpkeep {
             WHERE state <> 'resolved' AND rule = ANY ($1::text[])
                 AND (cardinality($2::text[]) = 0 OR site = ANY ($2::text[]))
             """)
+
+    /// Seals what has been committed since, up to that many rows of each table that the audit chain covers, and says how
+    /// many rows those were: as many or more, and there may be more of them. Another instance that seals is not waited for.
+    public func sealAudit(most: Int32 = 1000) throws(StoreFailure) -> Int64 {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add(most)
+        return try connection.run(Self.seal, parameters, doing: "sealing the audit chain").int64(0, 0) ?? 0
+    }
+
+    private static let seal = Statement(name: "seal_audit", sql: "SELECT homeward.seal_audit($1::int4)")
 
     /// Makes the partitions of the coming months; for once a day. Doing it again changes nothing.
     public func maintain() throws(StoreFailure) {

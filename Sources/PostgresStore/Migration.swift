@@ -23,5 +23,7 @@ struct Migration: Sendable {
         Migration(version: 14, name: "m0014_web.sql", sql: PackageResources.m0014_web_sql),
         Migration(version: 15, name: "m0015_desk.sql", sql: PackageResources.m0015_desk_sql),
         Migration(version: 16, name: "m0016_plan.sql", sql: PackageResources.m0016_plan_sql),
+        Migration(version: 17, name: "m0017_lease.sql", sql: PackageResources.m0017_lease_sql),
+        Migration(version: 18, name: "m0018_audit.sql", sql: PackageResources.m0018_audit_sql),
     ]
 }

@@ -36,10 +36,10 @@ enum OutageWriting {
         name: "update_late_outcomes",
         sql: """
             UPDATE homeward.outbox o SET state = l.state, sent_at = l.sent_at,
-                next_attempt_at = coalesce(l.next_attempt_at, o.next_attempt_at),
+                next_attempt_at = coalesce(now() + l.delay * interval '1 microsecond', o.next_attempt_at),
                 last_error = coalesce(l.last_error, o.last_error), lease_until = NULL
-            FROM unnest($1::text[], $2::int4[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[])
-                AS l (delivery_key, attempt, state, sent_at, next_attempt_at, last_error)
+            FROM unnest($1::text[], $2::int4[], $3::text[], $4::timestamptz[], $5::int8[], $6::text[])
+                AS l (delivery_key, attempt, state, sent_at, delay, last_error)
             WHERE o.delivery_key = l.delivery_key AND o.state <> 'sent'
                 AND (l.state = 'sent' OR (o.state = 'pending' AND o.attempts = l.attempt))
             """)
@@ -99,7 +99,9 @@ enum OutageWriting {
             }
         }
         parameters.addInstants(of: outcomes) { if case .sent(let at) = $0.outcome { at } else { nil } }
-        parameters.addInstants(of: outcomes) { if case .retry(let at, _) = $0.outcome { at } else { nil } }
+        parameters.addNumbers(.int8, of: outcomes) {
+            if case .retry(let after, _) = $0.outcome { after.microseconds } else { nil }
+        }
         parameters.addTexts(of: outcomes) { late in
             switch late.outcome {
             case .sent: nil

@@ -50,6 +50,9 @@ public final class PageNotifications: @unchecked Sendable {
         return .call
     }
 
+    /// Word that has come already, so that it does not end the next wait.
+    public func takeWaiting() -> Bool { connection.isConnected && connection.takeNotifications() }
+
     /// Ends a wait; any thread.
     public func call() { linux_eventfd_signal(callDescriptor) }
 }

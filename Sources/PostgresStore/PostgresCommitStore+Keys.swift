@@ -22,6 +22,7 @@ extension PostgresCommitStore {
 
     public func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict] {
         connection.startCall()
+        hasWritten = true
         var verdicts = [KeyVerdict](repeating: .new, count: claims.count)
         try resolve(claims.lazy.filter(\.insert).map(\.key.device), in: \.devices)
         var toInsert: [PlacedClaim] = []

@@ -12,6 +12,7 @@ extension PostgresCommitStore {
             SELECT kind, subject, due_at, payload::text, (extract(epoch FROM now() - due_at) * 1000000)::int8
             FROM homeward.timer
             WHERE kind = ANY ($1::text[])
+                AND due_at >= (SELECT homeward.held_before())
                 AND due_at <= greatest($4::timestamptz, now()) - $2::int8 * interval '1 microsecond'
                 AND (kind <> $6::text OR due_at <= greatest($4::timestamptz, now() - $5::int8 * interval '1 microsecond')
                         - $2::int8 * interval '1 microsecond')
@@ -27,6 +28,7 @@ extension PostgresCommitStore {
                 (extract(epoch FROM now() - t.due_at) * 1000000)::int8
             FROM homeward.timer t
             WHERE t.kind = $1::text AND t.due_at <= now()
+                AND t.due_at >= (SELECT homeward.held_before())
                 AND coalesce(to_timestamp((t.payload ->> $2::text)::float8 / 1000000), t.due_at)
                     <= now() - $3::int8 * interval '1 microsecond'
                 AND ($4::text[] IS NULL OR EXISTS (

@@ -20,6 +20,10 @@ public final class PostgresCommitStore: CommitStore {
     let readings = CopyBuffer()
     let answers = CopyBuffer()
     private let registryLoading: RegistryLoading
+    /// Nil for whoever acts in a person's name: such a transaction needs no lease.
+    let seat: LeaseSeat?
+    /// The open transaction has changed something.
+    var hasWritten = false
     /// The registry's version in the transaction that is open.
     private var seenVersion: Int64 = 0
     /// How long the transaction waits for a registry that moved; nanoseconds.
@@ -27,9 +31,14 @@ public final class PostgresCommitStore: CommitStore {
 
     /// Connects at the first call, not here.
     ///
-    /// - Parameter buildRegistry: called whenever the registry moved, on a thread of the store's own that reads it; it
+    /// - Parameters:
+    ///   - buildRegistry: called whenever the registry moved, on a thread of the store's own that reads it; it
     ///   may take its time. Never twice at once.
-    public init(_ configuration: DatabaseConfiguration, buildRegistry: @escaping RegistryBuild) {
+    ///   - seat: what is written is committed only under its lease.
+    public init(
+        _ configuration: DatabaseConfiguration, seat: LeaseSeat? = nil, buildRegistry: @escaping RegistryBuild
+    ) {
+        self.seat = seat
         connection = PostgresConnection(configuration.named("commit"))
         registryLoading = RegistryLoading(configuration, build: buildRegistry)
     }
@@ -68,6 +77,7 @@ public final class PostgresCommitStore: CommitStore {
             throw StoreFailure(kind: .misconfigured, message: "beginning: the registry has no version")
         }
         seenVersion = version
+        hasWritten = false
         return version
     }
 
@@ -96,6 +106,7 @@ public final class PostgresCommitStore: CommitStore {
 
     public func write(_ batch: CommitBatch) throws(StoreFailure) {
         connection.startCall()
+        hasWritten = true
         try copy(batch.reports)
         var calls: [(statement: Statement, parameters: PostgresParameters)] = []
         if !batch.quarantined.isEmpty { calls.append(Quarantining.call(batch.quarantined)) }
@@ -114,6 +125,11 @@ public final class PostgresCommitStore: CommitStore {
 
     public func commit() throws(StoreFailure) {
         connection.startCall()
+        if hasWritten, let seat {
+            // In one round trip: whoever stops in between holds up nobody's take-over.
+            _ = try connection.run(try LeaseFence.calls(seat), doing: "committing")
+            return
+        }
         let result = try connection.query("COMMIT", doing: "committing")
         // PostgreSQL answers ROLLBACK to the COMMIT of a failed transaction, and calls that success.
         guard result.commandTag == "COMMIT" else {

@@ -16,7 +16,7 @@ extension PostgresConnection {
     }
 
     /// Reads all results; the first error among them is thrown once the connection is ready for the next command.
-    private mutating func lastResult(doing: StaticString) throws(StoreFailure) -> PostgresResult? {
+    mutating func lastResult(doing: StaticString) throws(StoreFailure) -> PostgresResult? {
         var last: PostgresResult?
         var failed: StoreFailure?
         while let result = try nextResult(doing: doing) {

@@ -16,14 +16,21 @@ extension PostgresDeliveryQueue {
                 SELECT FROM homeward.outbox
                 WHERE state = 'pending' AND released_at IS NULL AND NOT urgent AND channel IN ('email', 'sms')
                     AND (held_for IS NULL OR next_attempt_at <= now())
+                    AND created_at >= (SELECT homeward.held_before())
             ) OR EXISTS (
                 SELECT FROM homeward.outbox
                 WHERE state = 'pending' AND message IS NOT NULL AND next_attempt_at <= now()
                     AND (lease_until IS NULL OR lease_until <= now())
+                    AND created_at >= (SELECT homeward.held_before())
             )
             """)
     private static let lock = Statement(
-        name: "lock_gathering", sql: "SELECT pg_try_advisory_xact_lock(7811322041998343)")
+        name: "lock_gathering",
+        sql: """
+            SELECT ($1::text IS NULL OR EXISTS (
+                SELECT FROM homeward.lease WHERE shard = $1::text AND epoch = $2::int8))
+                AND pg_try_advisory_xact_lock(7811322041998343)
+            """)
 
     // Everything that waits for whoever has something due, or new.
     private static let waiting = Statement(
@@ -35,6 +42,7 @@ extension PostgresDeliveryQueue {
             JOIN homeward.alert a ON a.id = o.alert
             LEFT JOIN homeward.alert_event e ON e.alert = o.alert AND e.revision = o.revision
             WHERE o.state = 'pending' AND o.released_at IS NULL AND NOT o.urgent AND o.channel IN ('email', 'sms')
+                AND o.created_at >= (SELECT homeward.held_before())
                 AND EXISTS (
                     SELECT FROM homeward.outbox d
                     WHERE d.channel = o.channel AND d.recipient = o.recipient AND d.state = 'pending'
@@ -80,6 +88,7 @@ extension PostgresDeliveryQueue {
                 SELECT message, max(attempts) + 1 AS attempt FROM homeward.outbox
                 WHERE state = 'pending' AND message IS NOT NULL AND next_attempt_at <= now()
                     AND (lease_until IS NULL OR lease_until <= now())
+                    AND created_at >= (SELECT homeward.held_before())
                 GROUP BY message
                 ORDER BY min(next_attempt_at), message
                 LIMIT $1::int4
@@ -130,7 +139,9 @@ extension PostgresDeliveryQueue {
         guard probe.boolean(0, 0) == true else { return ([], false) }
         do throws(StoreFailure) {
             _ = try connection.query("BEGIN; SET LOCAL synchronous_commit = on", doing: "gathering messages")
-            let locked = try connection.run(Self.lock, PostgresParameters(), doing: "gathering messages")
+            var parameters = PostgresParameters()
+            LeaseFence.add(seat, to: &parameters)
+            let locked = try connection.run(Self.lock, parameters, doing: "gathering messages")
             guard locked.boolean(0, 0) == true else {
                 _ = try connection.query("ROLLBACK", doing: "gathering messages")
                 return ([], false)

@@ -3,7 +3,7 @@ internal import CLinux
 internal import CPQ
 public import Clinical
 internal import Glibc
-internal import Ingestion
+public import Ingestion
 internal import Registry
 
 /// The outbox as the dispatcher sees it, on a connection of its own.
@@ -13,6 +13,7 @@ internal import Registry
 public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
     var connection: PostgresConnection
     let policy: NoisePolicy
+    let seat: LeaseSeat?
     /// When messages that wait were last looked at, on the monotonic clock, in nanoseconds.
     var lastGathering: Int64 = 0
     /// Claimed beside a busy queue: they leave with the next claim.
@@ -33,6 +34,10 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
                     -- A self-test waits on its own machine, for its own instance.
                     AND ($3::text IS NULL OR NOT starts_with(recipient, 'homeward-self-') OR recipient = $3::text)
                     AND (urgent OR channel NOT IN ('email', 'sms') OR released_at IS NOT NULL AND message IS NULL)
+                    AND ($4::text IS NULL OR EXISTS (
+                        SELECT FROM homeward.lease WHERE shard = $4::text AND epoch = $5::int8))
+                    -- After a restore: it may have been sent.
+                    AND created_at >= (SELECT homeward.held_before())
                 -- Who was never told comes before who is told again.
                 ORDER BY urgent DESC, step > 0, next_attempt_at
                 LIMIT $1::int4
@@ -81,7 +86,8 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
             ), repeated AS (
                 UPDATE homeward.outbox
                 SET state = CASE $3::text WHEN 'failed' THEN 'failed' ELSE state END,
-                    next_attempt_at = CASE $3::text WHEN 'retry' THEN $5::timestamptz ELSE next_attempt_at END,
+                    next_attempt_at = CASE $3::text WHEN 'retry' THEN now() + $7::int8 * interval '1 microsecond'
+                        ELSE next_attempt_at END,
                     last_error = $4::text, lease_until = NULL
                 WHERE delivery_key = ANY ($1::text[]) AND $3::text <> 'sent' AND attempts = $2::int4
                     AND state = 'pending'
@@ -128,11 +134,15 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
 
     /// Connects at the first call, not here. Throws only when the process has no descriptor left.
     ///
-    /// - Parameter syntheticCode: of this instance's own self-test, the only one of which it takes messages; nil: of all.
+    /// - Parameters:
+    ///   - syntheticCode: of this instance's own self-test, the only one of which it takes messages; nil: of all.
+    ///   - seat: nothing is claimed without its lease; nil: there is none.
     public init(
-        _ configuration: DatabaseConfiguration, policy: NoisePolicy = NoisePolicy(), syntheticCode: String? = nil
+        _ configuration: DatabaseConfiguration, policy: NoisePolicy = NoisePolicy(), syntheticCode: String? = nil,
+        seat: LeaseSeat? = nil
     ) throws {
         self.policy = policy
+        self.seat = seat
         self.syntheticCode = syntheticCode
         connection = PostgresConnection(configuration.named("deliver"))
         wakeDescriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
@@ -151,6 +161,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
     }
 
     public func claim(limit: Int, lease: Interval) throws -> [DeliveryJob] {
+        guard seat?.isHolder ?? true else { return [] }
         try connect()
         self.lease = lease
         let single = try claimSingle(limit - gathered.count, lease)
@@ -175,6 +186,7 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         parameters.add(Int32(clamping: limit))
         parameters.add(lease.microseconds)
         parameters.add(optional: syntheticCode)
+        LeaseFence.add(seat, to: &parameters)
         let result = try connection.run(Self.claim, parameters, doing: "claiming deliveries")
         var jobs: [DeliveryJob] = []
         for row in 0..<result.rowCount {
@@ -219,28 +231,32 @@ public final class PostgresDeliveryQueue: DeliveryQueue, @unchecked Sendable {
         var parameters = PostgresParameters()
         parameters.addTexts(of: job.rows) { $0 }
         parameters.add(Int32(clamping: job.attempt))
+        var delay: Interval?
         switch outcome {
         case .sent(let at):
             parameters.add("sent")
             parameters.addNull()
             parameters.add(at)
-        case .retry(let at, let error):
+        case .retry(let after, let error):
             parameters.add("retry")
             parameters.add(Quarantining.storable(error))
-            parameters.add(at)
+            parameters.addNull()
+            delay = after
         case .failed(let error):
             parameters.add("failed")
             parameters.add(Quarantining.storable(error))
             parameters.addNull()
         }
         parameters.add(Int32(isDead ? 1 : 0))
+        parameters.add(delay?.microseconds ?? 0)
         _ = try connection.run(Self.recording, parameters, doing: "recording a delivery")
     }
 
     /// Listens once connected; without a connection it is only `wake()` or the time that ends the wait. A
     /// notification only wakes: what is due is what `claim` finds.
     public func waitForWork(milliseconds: Int32) {
-        if connection.isConnected, gathered.isEmpty, linux_monotonic_nanoseconds() - lastGathering > Self.gatheringPause
+        if connection.isConnected, seat?.isHolder ?? true, gathered.isEmpty,
+            linux_monotonic_nanoseconds() - lastGathering > Self.gatheringPause
         {
             // Claims have found something else each time, which is on its way now. What fails here fails there too.
             connection.startCall()

@@ -14,6 +14,7 @@ public final class PostgresTimerQueue: TimerQueue {
             WITH due AS (
                 SELECT kind, subject FROM homeward.timer
                 WHERE kind = ANY ($1::text[]) AND due_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+                    AND due_at >= (SELECT homeward.held_before())
                 ORDER BY due_at
                 LIMIT $2::int4
                 FOR UPDATE SKIP LOCKED

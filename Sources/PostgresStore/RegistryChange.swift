@@ -76,16 +76,19 @@ public final class RegistryChange {
 
     /// - Parameters:
     ///   - event: what the patient's history is told; its note is the change's reason.
+    ///   - addition: what is written with it, also where the registry stays as it is.
     ///   - readers: the codes of readers that the change may be about, besides the patient's own.
     ///   - edit: the fields to write, by entry; null erases one, a list replaces that list, an entry that is not there is
     ///     added. Called in the transaction: it must not wait.
     public func apply(
-        _ event: PatientEventRequest, readers: [Identifier] = [], within session: SessionToken,
+        _ event: PatientEventRequest, also addition: PatientEventAddition? = nil, readers: [Identifier] = [],
+        within session: SessionToken,
         edit: (Base) throws(Refusal) -> [RegistryKey: [String: FieldValue]]
     ) throws(StoreFailure) -> DeskAnswer<Outcome> {
         do {
             try PatientEventWriting.begin(session, &connection)
             let verdict = try PatientEventWriting.write(event, &connection)
+            if case .new(let viewer) = verdict, let addition { _ = try addition.write(event, viewer, &connection) }
             _ = try connection.run(WebReader.leave, PostgresParameters(), doing: "changing the registry")
             guard case .new(let viewer) = verdict else {
                 _ = try connection.query("ROLLBACK", doing: "changing the registry")

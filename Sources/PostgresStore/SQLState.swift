@@ -9,6 +9,8 @@ enum SQLState {
         case "25006", "55P03": return .transient
         // A row so large that its index entry or tuple does not fit is the row's fault.
         case "54001", "54000": return .poison
+        // Our own word: `homeward.hold_lease`.
+        case "HW001": return .fenced
         default: break
         }
         switch state.prefix(2) {

@@ -69,12 +69,14 @@ public final class SelfTestDesk {
         let inserts = [
             "report_key", "report", "reading", "answer", "quarantine", "alert", "alert_event", "outbox", "timer",
             "delivery_attempt", "device_status", "device_sequence", "alert_alias", "reading_correction", "suppression",
-            "self_test", "instance_alive",
+            "self_test", "instance_alive", "lease", "handover",
         ]
         let updates = [
-            "alert", "outbox", "timer", "device_status", "device_sequence", "self_test", "instance_alive",
+            "alert", "outbox", "timer", "device_status", "device_sequence", "self_test", "instance_alive", "lease",
         ]
-        let wanted = inserts.map { ("INSERT", $0) } + updates.map { ("UPDATE", $0) } + [("DELETE", "timer")]
+        let deletes = ["timer", "lease_standby", "handover"]
+        let wanted =
+            inserts.map { ("INSERT", $0) } + updates.map { ("UPDATE", $0) } + deletes.map { ("DELETE", $0) }
         var parameters = PostgresParameters()
         parameters.addTexts(of: wanted) { $0.0 }
         parameters.addTexts(of: wanted) { $0.1 }

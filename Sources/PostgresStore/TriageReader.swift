@@ -34,7 +34,19 @@ public final class TriageReader {
                         WHERE c.device = r.device AND c.report_id = r.report_id AND c.place = r.place)
                 ORDER BY taken_at DESC LIMIT 1
             ) r
-            WHERE $1::text IS NULL OR s.code = $1::text
+            WHERE ($1::text IS NULL OR s.code = $1::text) AND ($2::text[] IS NULL OR p.code = ANY ($2::text[]))
+            """)
+    private static let followUps = Statement(
+        name: "triage_follow_ups",
+        sql: """
+            SELECT DISTINCT ON (patient) patient, id, due_at, note, set_by FROM homeward.follow_up
+            WHERE done_at IS NULL AND due_at <= now() ORDER BY patient, due_at, id
+            """)
+    private static let reviews = Statement(
+        name: "triage_reviews",
+        sql: """
+            SELECT patient, max(at) FROM homeward.patient_event
+            WHERE kind = 'review' AND at > now() - interval '2 days' GROUP BY patient
             """)
 
     // Of a reading the kind stands in the detail; a report has none.
@@ -57,7 +69,7 @@ public final class TriageReader {
     private static let alerts = Statement(
         name: "triage_alerts",
         sql: """
-            SELECT subject_type, subject, class, rule, severity, state, raised_at FROM homeward.alert
+            SELECT subject_type, subject, class, rule, severity, state, raised_at, revision FROM homeward.alert
             WHERE state <> 'resolved' AND (class = 'clinical' OR rule = ANY ($1::text[]))
                 AND ($2::text IS NULL OR site IS NULL OR site = $2::text)
             """)
@@ -121,7 +133,57 @@ public final class TriageReader {
         var snapshot = TriageSnapshot(at: try readClock())
         var chosen = PostgresParameters()
         chosen.add(optional: site?.description)
-        let latest = try connection.run(Self.latest, chosen, doing: "reading latest readings")
+        try readLatest(site, nil, &snapshot)
+        try readRefusals(chosen, &snapshot)
+        try readAlerts(site, &snapshot)
+        return StoredTriage(
+            entries: entries.map { RegistryEntry(key: $0.key, fields: $0.fields) }, version: version,
+            snapshot: snapshot)
+    }
+
+    /// The latest readings of these patients as they are now, in place of those of `snapshot`.
+    public func readLatest(of patients: Set<Identifier>, _ snapshot: inout TriageSnapshot) throws(StoreFailure) {
+        do {
+            try connection.startCheckedCall()
+            for patient in patients { snapshot.latest[patient] = nil }
+            try readLatest(nil, patients, &snapshot)
+        } catch {
+            connection.close()
+            throw error
+        }
+    }
+
+    /// Follow-ups that are due, and when each patient was last reviewed, today or yesterday.
+    public func readDesk() throws(StoreFailure) -> (followUps: [Identifier: FollowUp], reviews: [Identifier: Instant]) {
+        do {
+            try connection.startCheckedCall()
+            var followUps: [Identifier: FollowUp] = [:]
+            var reviews: [Identifier: Instant] = [:]
+            let due = try connection.run(Self.followUps, PostgresParameters(), doing: "reading follow-ups")
+            for row in 0..<due.rowCount {
+                guard let patient = due.identifier(row, 0), let id = due.uuid(row, 1), let at = due.instant(row, 2),
+                    let note = due.text(row, 3), let setBy = due.text(row, 4)
+                else { continue }
+                followUps[patient] = FollowUp(id: FormID(high: id.high, low: id.low), due: at, note: note, setBy: setBy)
+            }
+            let signed = try connection.run(Self.reviews, PostgresParameters(), doing: "reading reviews")
+            for row in 0..<signed.rowCount {
+                if let patient = signed.identifier(row, 0), let at = signed.instant(row, 1) { reviews[patient] = at }
+            }
+            return (followUps, reviews)
+        } catch {
+            connection.close()
+            throw error
+        }
+    }
+
+    private func readLatest(
+        _ site: Identifier?, _ patients: Set<Identifier>?, _ snapshot: inout TriageSnapshot
+    ) throws(StoreFailure) {
+        var parameters = PostgresParameters()
+        parameters.add(optional: site?.description)
+        if let patients { parameters.addTexts(of: patients) { $0.description } } else { parameters.addNull() }
+        let latest = try connection.run(Self.latest, parameters, doing: "reading latest readings")
         for row in 0..<latest.rowCount {
             guard let patient = latest.identifier(row, 0),
                 let kind = latest.int16(row, 1).flatMap({ UInt8(exactly: $0) }).flatMap({ Kind(rawValue: $0) }),
@@ -131,11 +193,6 @@ public final class TriageReader {
             snapshot.latest[patient, default: [:]][kind] = TriageFacts.Latest(
                 takenAt: takenAt, receivedAt: receivedAt, isSuspect: isSuspect)
         }
-        try readRefusals(chosen, &snapshot)
-        try readAlerts(site, &snapshot)
-        return StoredTriage(
-            entries: entries.map { RegistryEntry(key: $0.key, fields: $0.fields) }, version: version,
-            snapshot: snapshot)
     }
 
     private func readRefusals(_ chosen: PostgresParameters, _ snapshot: inout TriageSnapshot) throws(StoreFailure) {
@@ -159,7 +216,7 @@ public final class TriageReader {
                 let alertClass = alerts.text(row, 2).flatMap({ AlertClass(rawValue: $0) }),
                 let rule = alerts.text(row, 3), let severity = alerts.text(row, 4).flatMap({ Severity(rawValue: $0) }),
                 let state = alerts.text(row, 5).flatMap({ AlertState(rawValue: $0) }),
-                let raisedAt = alerts.instant(row, 6)
+                let raisedAt = alerts.instant(row, 6), let revision = alerts.int32(row, 7)
             else {
                 // An alert that is left out could be a red.
                 throw StoreFailure(kind: .misconfigured, message: "reading open alerts: a row can't be understood")
@@ -167,7 +224,8 @@ public final class TriageReader {
             snapshot.alerts.append(
                 TriageSnapshot.OpenAlert(
                     subject: subject, alertClass: alertClass,
-                    alert: TriageFacts.Alert(rule: rule, severity: severity, state: state, raisedAt: raisedAt)))
+                    alert: TriageFacts.Alert(rule: rule, severity: severity, state: state, raisedAt: raisedAt),
+                    revision: revision))
         }
     }
 }

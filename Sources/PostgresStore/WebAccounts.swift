@@ -35,7 +35,8 @@ public final class WebAccounts {
         name: "web_reset",
         sql: """
             UPDATE homeward.web_account SET password_hash = $2::text, totp_secret = $3::bytea, changed_by = $4::text,
-                totp_last_step = 0, failures = 0, locked_until = NULL, disabled_at = NULL, changed_at = now()
+                totp_last_step = 0, failures = 0, failed_at = NULL, locked_until = NULL, disabled_at = NULL,
+                changed_at = now()
             WHERE care_manager = $1::text
             """)
     private static let disable = Statement(
@@ -51,6 +52,8 @@ public final class WebAccounts {
             UPDATE homeward.web_session SET ended_at = now()
             WHERE care_manager = $1::text AND ended_at IS NULL
             """)
+    private static let forgetAddresses = Statement(
+        name: "web_forget_addresses", sql: "DELETE FROM homeward.web_address WHERE care_manager = $1::text")
     private static let list = Statement(
         name: "web_list",
         sql: """
@@ -58,26 +61,36 @@ public final class WebAccounts {
                 changed_by
             FROM homeward.web_account ORDER BY care_manager
             """)
+    // An address that the account has signed in from is locked out by what happens there, any other by what happens at all
+    // others together.
     private static let find = Statement(
         name: "web_find",
         sql: """
-            SELECT password_hash, totp_secret, totp_last_step, extract(epoch FROM now())::int8
-            FROM homeward.web_account
-            WHERE care_manager = $1::text AND disabled_at IS NULL AND (locked_until IS NULL OR locked_until <= now())
+            SELECT a.password_hash, a.totp_secret, a.totp_last_step, extract(epoch FROM now())::int8
+            FROM homeward.web_account a
+            LEFT JOIN homeward.web_address k
+                ON k.care_manager = a.care_manager AND k.address = $2::text AND k.known_until > now()
+            WHERE a.care_manager = $1::text AND a.disabled_at IS NULL AND coalesce(
+                CASE WHEN k.address IS NULL THEN a.locked_until ELSE k.locked_until END <= now(), true)
             """)
-    // Whatever was changed meanwhile makes it a refusal: another took the code, or the account was locked or reset.
+    // Whatever was changed meanwhile makes it a refusal: another took the code, or the account was reset or disabled.
     private static let admit = Statement(
         name: "web_admit",
         sql: """
             WITH account AS (
-                UPDATE homeward.web_account SET totp_last_step = $3::int8, failures = 0, locked_until = NULL
-                WHERE care_manager = $1::text AND password_hash = $2::text AND totp_last_step < $3::int8
-                    AND disabled_at IS NULL AND (locked_until IS NULL OR locked_until <= now())
+                UPDATE homeward.web_account SET totp_last_step = $4::int8
+                WHERE care_manager = $1::text AND password_hash = $3::text AND totp_last_step < $4::int8
+                    AND disabled_at IS NULL
                 RETURNING care_manager
+            ), address AS (
+                INSERT INTO homeward.web_address (care_manager, address, known_until)
+                SELECT care_manager, $2::text, now() + interval '90 days' FROM account
+                ON CONFLICT (care_manager, address) DO UPDATE SET known_until = excluded.known_until, failures = 0,
+                    failed_at = NULL, locked_until = NULL
             ), session AS (
                 INSERT INTO homeward.web_session (token_hash, care_manager, idle_until, expires_at)
-                SELECT $4::bytea, care_manager, now() + $5::int8 * interval '1 microsecond',
-                    now() + $6::int8 * interval '1 microsecond'
+                SELECT $5::bytea, care_manager, now() + $6::int8 * interval '1 microsecond',
+                    now() + $7::int8 * interval '1 microsecond'
                 FROM account
                 RETURNING care_manager
             )
@@ -85,26 +98,53 @@ public final class WebAccounts {
             SELECT s.care_manager, site.code, 'signed-in'
             FROM session s JOIN homeward.care_manager c ON c.code = s.care_manager JOIN homeward.site ON site.id = c.site
             """)
-    // 30 s after the fifth failure in a row, doubling with each more.
+    // 30 s from the fifth failure on, doubling with each more; failures halve with each quarter of an hour.
     private static let refuse = Statement(
         name: "web_refuse",
         sql: """
-            WITH account AS (
-                UPDATE homeward.web_account SET failures = failures + 1,
-                    locked_until = CASE WHEN failures + 1 >= $2::int4 THEN now() + least(
-                        $3::int8 * interval '1 microsecond',
-                        interval '30 seconds' * power(2, least(failures + 1 - $2::int4, 20))) END
-                WHERE care_manager = $1::text AND disabled_at IS NULL
-                    AND (locked_until IS NULL OR locked_until <= now())
-                RETURNING care_manager
+            WITH known AS (
+                UPDATE homeward.web_address k SET failures = f.failures, failed_at = now(),
+                    locked_until = CASE WHEN f.failures >= $3::int4 THEN now() + least(
+                        $4::int8 * interval '1 microsecond',
+                        interval '30 seconds' * power(2, least(f.failures - $3::int4, 20))) END
+                FROM (
+                    SELECT 1 + round(w.failures * power(0.5, least(coalesce(
+                        extract(epoch FROM now() - w.failed_at)::float8, 0) / 900, 100))) AS failures
+                    FROM homeward.web_address w WHERE w.care_manager = $1::text AND w.address = $2::text
+                ) f
+                WHERE k.care_manager = $1::text AND k.address = $2::text AND k.known_until > now()
+                    AND (k.locked_until IS NULL OR k.locked_until <= now())
+                RETURNING k.care_manager
+            ), account AS (
+                UPDATE homeward.web_account a SET failures = f.failures, failed_at = now(),
+                    locked_until = CASE WHEN f.failures >= $3::int4 THEN now() + least(
+                        $4::int8 * interval '1 microsecond',
+                        interval '30 seconds' * power(2, least(f.failures - $3::int4, 20))) END
+                FROM (
+                    SELECT 1 + round(w.failures * power(0.5, least(coalesce(
+                        extract(epoch FROM now() - w.failed_at)::float8, 0) / 900, 100)))::int4 AS failures
+                    FROM homeward.web_account w WHERE w.care_manager = $1::text
+                ) f
+                WHERE a.care_manager = $1::text AND a.disabled_at IS NULL
+                    AND (a.locked_until IS NULL OR a.locked_until <= now())
+                    AND NOT EXISTS (
+                        SELECT FROM homeward.web_address k
+                        WHERE k.care_manager = $1::text AND k.address = $2::text AND k.known_until > now())
+                RETURNING a.care_manager
+            ), refused AS (
+                SELECT care_manager FROM known UNION ALL SELECT care_manager FROM account
             )
             INSERT INTO homeward.read_audit (care_manager, site, what)
-            SELECT a.care_manager, site.code, 'refused'
-            FROM account a JOIN homeward.care_manager c ON c.code = a.care_manager JOIN homeward.site ON site.id = c.site
+            SELECT r.care_manager, site.code, 'refused'
+            FROM refused r JOIN homeward.care_manager c ON c.code = r.care_manager
+            JOIN homeward.site ON site.id = c.site
             """)
     private static let prune = Statement(
         name: "web_prune",
-        sql: "DELETE FROM homeward.web_session WHERE expires_at < now() - interval '30 days'")
+        sql: """
+            WITH addresses AS (DELETE FROM homeward.web_address WHERE known_until < now())
+            DELETE FROM homeward.web_session WHERE expires_at < now() - interval '30 days'
+            """)
 
     public init(_ configuration: DatabaseConfiguration) {
         connection = PostgresConnection(configuration.named("accounts"))
@@ -126,17 +166,21 @@ public final class WebAccounts {
         return try list().contains { $0.careManager == careManager.description } ? .thereAlready : .noSuchCareManager
     }
 
-    /// A new password and secret; ends all sessions, and locking out or disabling.
+    /// A new password and secret; ends all sessions, and locking out or disabling, all at once. Where it has signed in from
+    /// is forgotten.
     public func reset(
         _ careManager: Identifier, password: [UInt8], secret: [UInt8], by actor: String
     ) throws(StoreFailure) -> Change {
-        let changed = try change(Self.reset, careManager, password, secret, actor)
-        try endSessions(of: careManager)
+        var code = PostgresParameters()
+        code.add(careManager.description)
+        let changed = try change(
+            Self.reset, careManager, password, secret, actor, and: [(Self.endAll, code), (Self.forgetAddresses, code)])
         return changed == 0 ? .noSuchAccount : .done
     }
 
     private func change(
-        _ statement: Statement, _ careManager: Identifier, _ password: [UInt8], _ secret: [UInt8], _ actor: String
+        _ statement: Statement, _ careManager: Identifier, _ password: [UInt8], _ secret: [UInt8], _ actor: String,
+        and others: [(statement: Statement, parameters: PostgresParameters)] = []
     ) throws(StoreFailure) -> Int {
         var parameters = PostgresParameters()
         parameters.add(careManager.description)
@@ -144,25 +188,20 @@ public final class WebAccounts {
         parameters.add(secret)
         parameters.add(actor)
         try connection.startCheckedCall()
-        return try connection.run(statement, parameters, doing: "changing an account").affectedRows
+        // One round trip is one transaction.
+        return try connection.run([(statement, parameters)] + others, doing: "changing an account").first ?? 0
     }
 
-    /// Nobody signs in with it any more, and whoever is signed in is signed out at once.
+    /// Nobody signs in with it any more, and whoever is signed in is signed out, all at once.
     public func disable(_ careManager: Identifier, by actor: String) throws(StoreFailure) -> Change {
         try connection.startCheckedCall()
-        var parameters = PostgresParameters()
-        parameters.add(careManager.description)
+        var code = PostgresParameters()
+        code.add(careManager.description)
+        var parameters = code
         parameters.add(actor)
-        let changed = try connection.run(Self.disable, parameters, doing: "disabling an account").affectedRows
-        try endSessions(of: careManager)
-        return changed == 0 ? .noSuchAccount : .done
-    }
-
-    private func endSessions(of careManager: Identifier) throws(StoreFailure) {
-        try connection.startCheckedCall()
-        var parameters = PostgresParameters()
-        parameters.add(careManager.description)
-        _ = try connection.run(Self.endAll, parameters, doing: "ending sessions")
+        let changed = try connection.run(
+            [(Self.disable, parameters), (Self.endAll, code)], doing: "disabling an account")
+        return changed.first == 1 ? .done : .noSuchAccount
     }
 
     public func list() throws(StoreFailure) -> [WebAccountRow] {
@@ -186,6 +225,7 @@ public final class WebAccounts {
         var parameters = PostgresParameters()
         let name = Identifier(attempt.careManager)?.description ?? ""
         parameters.add(name)
+        parameters.add(String(attempt.address.prefix(64)))
         let account = try connection.run(Self.find, parameters, doing: "signing in")
         let hash = account.text(0, 0)
         let isPassword = PasswordHash.matches(hash ?? PasswordHash.ofNobody, attempt.password)

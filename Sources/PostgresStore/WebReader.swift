@@ -2,7 +2,7 @@ public import Alerting
 public import Clinical
 internal import Cryptography
 public import Ingestion
-internal import Registry
+public import Registry
 
 /// What the care managers' page reads, each call one transaction in the role of the page and in the name of a session: row-
 /// level security leaves only what that session's care manager may see. One thread.
@@ -29,9 +29,22 @@ public final class WebReader {
             WITH this AS (
                 SELECT care_manager FROM homeward.web_session WHERE token_hash = $1::bytea AND ended_at IS NULL
             )
-            UPDATE homeward.web_session SET ended_at = now()
-            WHERE ended_at IS NULL AND care_manager IN (SELECT care_manager FROM this)
-                AND ($2::int4 = 1 OR token_hash = $1::bytea)
+            , ended AS (
+                UPDATE homeward.web_session SET ended_at = now()
+                WHERE ended_at IS NULL AND care_manager IN (SELECT care_manager FROM this)
+                    AND ($2::int4 = 1 OR token_hash = $1::bytea)
+            )
+            INSERT INTO homeward.read_audit (care_manager, site, what)
+            SELECT this.care_manager, s.code, 'signed-out'
+            FROM this JOIN homeward.care_manager c ON c.code = this.care_manager JOIN homeward.site s ON s.id = c.site
+            """)
+    // What the page asks for by itself is a look all the same: recorded every ten minutes.
+    private static let list = Statement(
+        name: "web_list_look",
+        sql: """
+            UPDATE homeward.web_session SET listed_at = now()
+            WHERE token_hash = $1::bytea AND ended_at IS NULL AND expires_at > now() AND idle_until > now()
+                AND ($2::int4 = 1 OR listed_at IS NULL OR listed_at < now() - interval '10 minutes')
             """)
     static let enter = Statement(
         name: "web_enter",
@@ -156,13 +169,18 @@ public final class WebReader {
     }
 
     public func visible(_ session: SessionToken, isActivity: Bool) throws(StoreFailure) -> Visible? {
-        try within(session, isActivity: isActivity) { viewer, reader throws(StoreFailure) in
+        try connection.startCheckedCall()
+        var look = PostgresParameters()
+        look.add(sha256(session.bytes))
+        look.add(Int32(isActivity ? 1 : 0))
+        let isLook = try connection.run(Self.list, look, doing: "keeping a session").affectedRows == 1
+        return try within(session, isActivity: isActivity) { viewer, reader throws(StoreFailure) in
             let rows = try reader.connection.run(Self.patients, PostgresParameters(), doing: "reading patients")
             var patients: Set<Identifier> = []
             for row in 0..<rows.rowCount { if let code = rows.identifier(row, 0) { patients.insert(code) } }
             let others = try EpisodeRow.episodes(
                 try reader.connection.run(Self.others, PostgresParameters(), doing: "reading alerts"))
-            if isActivity { try reader.note(viewer, "worklist", patient: nil) }
+            if isLook { try reader.note(viewer, "worklist", patient: nil) }
             return Visible(viewer: viewer, patients: patients, others: others)
         }
     }
@@ -175,12 +193,15 @@ public final class WebReader {
         name: "web_readings",
         sql: """
             SELECT d.code, r.report_id, r.place, r.kind, r.value, r.code, r.value_sent, sent.code, r.taken_at,
-                r.received_at, r.suspicions IS NOT NULL, c.corrected_by || ': ' || c.reason
+                r.received_at, r.suspicions IS NOT NULL, c.corrected_by || ': ' || c.reason,
+                t.care_manager || ', told by the ' || t.source
             FROM homeward.patient p
             JOIN homeward.reading r ON r.patient = p.id AND r.taken_at > now() - $2::int4 * interval '1 day'
                 AND r.received_at > now() - $2::int4 * interval '1 day' - interval '1 hour'
             JOIN homeward.device d ON d.id = r.device
             LEFT JOIN homeward.unit sent ON sent.id = r.unit_sent
+            LEFT JOIN homeward.typed_report t ON starts_with(d.code, 'typed-') AND t.patient = p.code
+                AND replace(t.id::text, '-', '') = r.report_id
             LEFT JOIN homeward.reading_correction c
                 ON c.device = r.device AND c.report_id = r.report_id AND c.place = r.place
             WHERE p.code = $1::text
@@ -212,18 +233,6 @@ public final class WebReader {
             ORDER BY state = 'resolved', array_position(ARRAY['red', 'amber', 'info'], severity), raised_at DESC, id
             LIMIT 100
             """)
-    private static let events = Statement(
-        name: "web_events",
-        sql: """
-            SELECT alert, revision, transition, severity, at, device, report_id, actor, summary, explanation::text
-            FROM homeward.alert_event WHERE alert = ANY ($1::uuid[]) ORDER BY alert, revision
-            """)
-    private static let told = Statement(
-        name: "web_told",
-        sql: """
-            SELECT alert, recipient, channel, state, sent_at
-            FROM homeward.outbox WHERE alert = ANY ($1::uuid[]) ORDER BY alert, revision, step, channel, recipient
-            """)
     private static let devices = Statement(
         name: "web_devices",
         sql: """
@@ -243,6 +252,11 @@ public final class WebReader {
         public var answers: [PatientAnswer]
         public var alerts: [AlertFile]
         public var devices: [PatientDevice]
+        public var events: [PatientEvent]
+        public var followUps: [FollowUp]
+        public var typed: [TypedReport]
+        /// The entry's fields over those days, oldest first; the first stood before them.
+        public var entries: [(from: Instant, fields: [String: FieldValue])]
     }
 
     public func patient(_ code: Identifier, days: Int, _ session: SessionToken) throws(StoreFailure) -> DeskAnswer<
@@ -258,7 +272,9 @@ public final class WebReader {
             let stored = Stored(
                 viewer: viewer, at: at, readings: try reader.readings(parameters),
                 answers: try reader.answers(parameters), alerts: try reader.alerts(of: parameters, id: nil),
-                devices: devices)
+                devices: devices, events: try reader.patientEvents(parameters),
+                followUps: try reader.followUps(of: code), typed: try reader.typedReports(of: code),
+                entries: try reader.entries(parameters))
             try reader.note(viewer, "patient", patient: code)
             return .seen(stored)
         } ?? .signedOut
@@ -289,7 +305,8 @@ public final class WebReader {
                 ChartReading(
                     key: ReportKey(device: device, report: report), place: Int(place), kind: kind, value: value,
                     code: result.text(row, 5), valueSent: valueSent, unitSent: result.text(row, 7), takenAt: takenAt,
-                    receivedAt: receivedAt, isSuspect: isSuspect, correction: result.text(row, 11)))
+                    receivedAt: receivedAt, isSuspect: isSuspect, correction: result.text(row, 11),
+                    typed: result.text(row, 12)))
         }
         return readings
     }
@@ -313,20 +330,22 @@ public final class WebReader {
     public func alert(_ id: AlertID, _ session: SessionToken) throws(StoreFailure) -> DeskAnswer<(Viewer, AlertFile)> {
         try within(session, isActivity: true) {
             viewer, reader throws(StoreFailure) -> DeskAnswer<(Viewer, AlertFile)> in
-            var parameters = PostgresParameters()
-            parameters.addNull()
-            parameters.addNull()
-            var alias = PostgresParameters()
-            alias.add((id.high, id.low))
-            let real = try reader.connection.run(Self.alias, alias, doing: "reading an alert").uuid(0, 0)
-            let found = try reader.alerts(
-                of: parameters, id: real.map { AlertID(high: $0.high, low: $0.low) } ?? id)
-            guard let file = found.first else { return .notThere }
+            guard let file = try reader.alertFile(id) else { return .notThere }
             var patient: Identifier?
             if case .patient(let code) = file.episode.subject { patient = code }
             try reader.note(viewer, "alert", patient: patient)
             return .seen((viewer, file))
         } ?? .signedOut
+    }
+
+    func alertFile(_ id: AlertID) throws(StoreFailure) -> AlertFile? {
+        var alias = PostgresParameters()
+        alias.add((id.high, id.low))
+        let real = try connection.run(Self.alias, alias, doing: "reading an alert").uuid(0, 0)
+        var parameters = PostgresParameters()
+        parameters.addNull()
+        parameters.addNull()
+        return try alerts(of: parameters, id: real.map { AlertID(high: $0.high, low: $0.low) } ?? id).first
     }
 
     private func alerts(of parameters: PostgresParameters, id: AlertID?) throws(StoreFailure) -> [AlertFile] {
@@ -339,35 +358,7 @@ public final class WebReader {
                 episode: episode, acknowledgedBy: result.text(row, 18), resolvedAt: result.instant(row, 19),
                 resolvedBy: result.text(row, 20), events: [], told: [])
         }
-        let places = Dictionary(
-            episodes.enumerated().map { ($0.element.id, $0.offset) }, uniquingKeysWith: { first, _ in first })
-        var ids = PostgresParameters()
-        ids.addAlerts(of: episodes) { $0.id }
-        let events = try connection.run(Self.events, ids, doing: "reading alerts' history")
-        for row in 0..<events.rowCount {
-            guard let id = events.uuid(row, 0).map({ AlertID(high: $0.high, low: $0.low) }), let place = places[id],
-                let revision = events.int32(row, 1),
-                let transition = events.text(row, 2).flatMap({ EpisodeEvent.Transition(rawValue: $0) }),
-                let severity = events.text(row, 3).flatMap({ Severity(rawValue: $0) }),
-                let at = events.instant(row, 4), let actor = events.text(row, 7), let summary = events.text(row, 8),
-                let explanation = events.text(row, 9)
-            else { throw StoreFailure(kind: .misconfigured, message: "reading alerts' history: not understood") }
-            var report: ReportKey?
-            if let device = events.identifier(row, 5), let sent = events.identifier(row, 6, grammar: .report) {
-                report = ReportKey(device: device, report: sent)
-            }
-            files[place].events.append(
-                EpisodeEvent(
-                    alert: id, revision: revision, transition: transition, severity: severity, at: at, report: report,
-                    actor: actor, summary: summary, explanation: explanation))
-        }
-        let told = try connection.run(Self.told, ids, doing: "reading deliveries")
-        for row in 0..<told.rowCount {
-            guard let id = told.uuid(row, 0).map({ AlertID(high: $0.high, low: $0.low) }), let place = places[id],
-                let recipient = told.text(row, 1), let channel = told.text(row, 2), let state = told.text(row, 3)
-            else { continue }
-            files[place].told.append("\(recipient) by \(channel): \(state)")
-        }
+        try readHistory(of: &files)
         return files
     }
 

@@ -16,7 +16,8 @@ struct Homeward: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, CheckCommand.self, MigrateCommand.self, EnrolCommand.self, SimulateCommand.self,
             ReplayCommand.self, AlertsCommand.self, TriageCommand.self, ReadingsCommand.self, ReportCommand.self,
-            RouteCommand.self, DoctorCommand.self, StatusCommand.self, UserCommand.self,
+            RouteCommand.self, DoctorCommand.self, StatusCommand.self, TimersCommand.self, UserCommand.self,
+            AuditCommand.self, RetentionCommand.self,
         ])
 }
 

@@ -177,6 +177,51 @@ import Testing
         #expect(state(at: Self.now + .hours(3)) == .green)
     }
 
+    @Test func `whoever is discharged stays on the list as long as an alert is open`() {
+        var patient = Self.patient()
+        patient.schedule = []
+        patient.discharge = Discharge(at: Self.now - .hours(1), because: .died)
+        let registry = Registry(sites: [:], patients: [Self.code: patient])
+        func list(_ alerts: [TriageFacts.Alert]) -> [Triage] {
+            var snapshot = TriageSnapshot(at: Self.now)
+            snapshot.alerts = alerts.map {
+                TriageSnapshot.OpenAlert(subject: .patient(Self.code), alertClass: .clinical, alert: $0)
+            }
+            return snapshot.worklist(of: registry, uncovered: [Self.code]) {
+                Plan(profile: $0.profile, packs: Self.packs)
+            }
+        }
+        #expect(list([]).isEmpty)
+        #expect(list([Self.alert(.info)]).isEmpty)
+        let row = list([Self.alert(.red)]).first
+        #expect(row?.state == .red && row?.isDischarged == true && row?.reasons.count == 1, "nothing else is expected")
+        patient.discharge = Discharge(at: Self.now + .hours(1), because: .discharged)
+        var world = World()
+        world.patient = patient
+        #expect(!world.triage.isDischarged && world.triage.state == .grey)
+    }
+
+    @Test func `what has happened to an alert tells whose readings to look at again`() {
+        let reader = Device(
+            code: Self.device, site: Self.north,
+            pairings: [Pairing(patient: Self.code, from: Self.now - .days(9))])
+        let registry = Registry(patients: [Self.code: Self.patient()], devices: [Self.device: reader])
+        func snapshot(_ open: (Subject, Int32)...) -> TriageSnapshot {
+            var snapshot = TriageSnapshot(at: Self.now)
+            snapshot.alerts = open.map {
+                TriageSnapshot.OpenAlert(subject: $0, alertClass: .clinical, alert: Self.alert(.red), revision: $1)
+            }
+            return snapshot
+        }
+        let before = snapshot((.patient(Self.code), 1), (.instance, 1))
+        #expect(before.patients(changedFrom: before, in: registry).isEmpty)
+        #expect(snapshot((.patient(Self.code), 2)).patients(changedFrom: before, in: registry) == [Self.code])
+        #expect(snapshot().patients(changedFrom: before, in: registry) == [Self.code], "an end is a change")
+        #expect(
+            snapshot((.patient(Self.code), 1), (.device(Self.device), 1)).patients(changedFrom: before, in: registry)
+                == [Self.code])
+    }
+
     @Test func `the worklist begins with who waits longest for the worst`() {
         let codes = ["P1", "P2", "P3", "P4", "P5", "P6"].map { Identifier($0)! }
         var registry = Registry(version: 1)

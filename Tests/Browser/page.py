@@ -31,10 +31,10 @@ def one_time_code(secret):
     return f"{(struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
-def publish(report, readings, reader="dev-0001", ahead=datetime.timedelta()):
+def publish(report, readings, device="dev-0001", ahead=datetime.timedelta()):
     now = (datetime.datetime.now(datetime.timezone.utc) + ahead).strftime("%Y-%m-%dT%H:%M:%SZ")
     subprocess.run(
-        ["mosquitto_pub", "-h", "127.0.0.1", "-p", broker_port, "-q", "1", "-t", f"homeward/v1/north/{reader}/report",
+        ["mosquitto_pub", "-h", "127.0.0.1", "-p", broker_port, "-q", "1", "-t", f"homeward/v1/north/{device}/report",
          "-m", f'{{"id":"{report}","taken_at":"{now}","readings":[{readings}]}}'], check=True, timeout=60)
 
 
@@ -212,6 +212,142 @@ def approve_and_select(lead, page):
         assert page.goto(url + path, wait_until="domcontentloaded").status == 404, path
 
 
+def do_things(page, other):
+    """What is done about a patient by telephone; the other browser has the worklist open and sees what it brings."""
+    other.goto(url + "/?q=P0002", wait_until="domcontentloaded")
+    row = other.locator("tr[data-patient=P0002]")
+    expect(other.locator("#live")).to_have_text("Live")
+    page.goto(url + "/patients/P0002", wait_until="domcontentloaded")
+    # The keyboard opens the form; what can't be is refused and stays in it.
+    page.bring_to_front()
+    page.keyboard.press("r")
+    form = page.locator("#do-readings")
+    expect(form.get_by_label("Whose word it is")).to_be_focused()
+    form.get_by_label("SpO2").fill("8")
+    form.get_by_role("textbox", name="Pulse").fill("88")
+    form.get_by_role("button", name="Type it in").click()
+    expect(page.locator(".notice")).to_contain_text("Not done: SpO2 8 % is refused")
+    expect(form.get_by_role("textbox", name="Pulse")).to_have_value("88")
+    form.get_by_label("Whose word it is").select_option("carer")
+    form.get_by_label("SpO2").fill("84")
+    form.get_by_role("button", name="Type it in").click()
+    expect(page.locator(".notice")).to_have_text("Typed in, and judged.")
+    expect(page.locator("article.alert.is-open").first).to_contain_text("SpO2 84 %")
+    expect(page.locator(".chart").first.locator("path.typed")).to_be_attached()
+    expect(row).to_have_attribute("data-state", "red")
+    expect(row.locator(".last")).not_to_contain_text("none")
+    page.keyboard.press("Escape")
+    page.locator("#do-calls summary").click()
+    page.locator("#do-calls").get_by_label("What came of it").select_option("no-answer")
+    page.locator("#do-calls").get_by_label("Note").fill("twice")
+    page.locator("#do-calls").get_by_role("button", name="Log it").click()
+    expect(page.locator(".notice")).to_have_text("The call is logged.")
+    expect(page.locator("aside")).to_contain_text("Call: no answer")
+    page.locator("#do-follow-ups summary").click()
+    page.locator("#do-follow-ups").get_by_label("What for").fill("Ring the daughter")
+    page.locator("#do-follow-ups").get_by_role("button", name="Set it").click()
+    expect(page.locator(".notice")).to_have_text("The follow-up is set.")
+    page.locator("#do-reviews summary").click()
+    page.locator("#do-reviews").get_by_role("button", name="Sign it off").click()
+    expect(page.locator(".notice")).to_have_text("The review is signed off.")
+    expect(row).to_contain_text("Reviewed")
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator(".notice")).to_have_text("The follow-up is done.")
+    page.locator("#do-readers summary").click()
+    page.locator("#do-readers").get_by_label("The new one's code").fill("dev-0002")
+    page.locator("#do-readers").get_by_label("Why").fill("Their first one")
+    page.locator("#do-readers").get_by_role("button", name="Do it now").click()
+    expect(page.locator(".notice")).to_contain_text("the new reader is theirs")
+    publish("first" + str(time.time()), '{"kind":"spo2","value":79,"unit":"%"}', device="dev-0002")
+    deadline = time.monotonic() + 60
+    latest = page.locator(".chart .latest").first
+    while "last 79" not in latest.inner_text() and time.monotonic() < deadline:
+        page.reload(wait_until="domcontentloaded")
+    # It joins the red that nobody has answered.
+    expect(latest).to_contain_text("last 79")
+    # Whoever has it hands it over.
+    page.locator("article.alert").first.get_by_role("button", name="Acknowledge").click()
+    alert = page.locator("article.alert").first
+    alert.locator("summary", has_text="Hand over").click()
+    alert.get_by_label("To whom").select_option("cm-02")
+    alert.get_by_label("What they should know").fill("I am off at two")
+    alert.get_by_role("button", name="Hand over").click()
+    expect(page.locator(".notice")).to_have_text("Handed over.")
+    expect(page.locator("article.alert").first).to_contain_text("by Care manager 2")
+    shot(page, "patient-done", full_page=True)
+    page.goto(url + "/minor", wait_until="domcontentloaded")
+    expect(page.get_by_role("heading", name="Technical alerts")).to_be_visible()
+
+
+# Every control has a name, ids are there once, a click's target is as high as WCAG 2.2 asks for, and text has 4.5:1 (large
+# text 3:1) against what is painted behind it.
+ACCESSIBILITY = """() => {
+  const faults = [];
+  const shown = (e) => e.getClientRects().length && getComputedStyle(e).visibility !== "hidden";
+  const ids = new Map();
+  for (const e of document.querySelectorAll("[id]")) ids.set(e.id, (ids.get(e.id) || 0) + 1);
+  for (const [id, count] of ids) if (count > 1) faults.push("id " + id + " stands " + count + " times");
+  for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
+    if (!(e.labels && e.labels.length) && !e.getAttribute("aria-label")) faults.push("no label: " + e.outerHTML);
+  for (const e of document.querySelectorAll("button, a, summary"))
+    if (shown(e) && !e.textContent.trim() && !e.getAttribute("aria-label")) faults.push("no name: " + e.outerHTML);
+  for (const e of document.querySelectorAll("button, select, input:not([type=hidden]):not([type=checkbox])"))
+    if (shown(e) && e.getBoundingClientRect().height < 24) faults.push("too small: " + e.outerHTML);
+  for (const e of document.querySelectorAll("svg"))
+    if (e.getAttribute("aria-hidden") !== "true" && !e.getAttribute("aria-label")) faults.push("unnamed picture");
+  if (document.querySelectorAll("main").length !== 1 || document.querySelectorAll("h1").length !== 1)
+    faults.push("not one main and one h1");
+  let last = 1;
+  for (const e of document.querySelectorAll("h1, h2, h3, h4")) {
+    const level = Number(e.tagName[1]);
+    if (level > last + 1) faults.push("a heading is left out before " + e.textContent);
+    last = level;
+  }
+  if (!document.documentElement.lang) faults.push("no language");
+  const channels = (text) => (text.match(/[\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const luminance = ([r, g, b]) => {
+    const part = (c) => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const color = channels(getComputedStyle(e).backgroundColor);
+      if (color.length < 4 || color[3] > 0) return color;
+    }
+    return [255, 255, 255];
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const seen = new Set();
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || seen.has(e) || !shown(e) || e.closest("svg, noscript, option")) continue;
+    seen.add(e);
+    const style = getComputedStyle(e);
+    const [a, b] = [luminance(channels(style.color)), luminance(behind(e))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const size = parseFloat(style.fontSize);
+    const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    if (ratio < (isLarge ? 3 : 4.5)) faults.push("contrast " + ratio.toFixed(2) + ": " + e.textContent.slice(0, 40));
+  }
+  return faults;
+}"""
+
+
+def check_accessibility(view, name):
+    for part in view.locator("details").all():
+        part.evaluate("part => { part.open = true }")
+    faults = view.evaluate(ACCESSIBILITY)
+    assert not faults, f"{name}: {faults}"
+    # The keyboard comes to everything that can be acted on, and where it is can be seen.
+    view.keyboard.press("Tab")
+    for _ in range(12):
+        view.keyboard.press("Tab")
+        outline = view.evaluate(
+            "() => { const e = document.activeElement; return e === document.body || "
+            "getComputedStyle(e).outlineStyle !== 'none' && parseFloat(getComputedStyle(e).outlineWidth) >= 2 }")
+        assert outline, f"{name}: focus can't be seen on {view.evaluate('document.activeElement.outerHTML')}"
+
+
 def be_refused(page):
     for path in ["/patients/P0099", "/patients/P0099/plan", "/patients/P0099/sharing", "/patients/P0099/data.csv"]:
         answer = page.goto(url + path, wait_until="domcontentloaded")
@@ -229,12 +365,15 @@ def look_at_it_otherwise(browser, page):
         "patient-dark": {"color_scheme": "dark"},
         "patient-narrow": {"viewport": {"width": 360, "height": 740}},
         "worklist-without-script": {"java_script_enabled": False},
+        "minor-dark": {"color_scheme": "dark"},
     }.items():
         context = browser.new_context(**options)
         context.add_cookies(cookies)
         view = context.new_page()
-        path = {"patient": "/patients/P0001", "plan": "/patients/P0001/plan"}.get(name.split("-")[0], "/")
-        view.goto(url + path, wait_until="domcontentloaded")
+        place = {
+            "patient": "/patients/P0002", "worklist": "/", "minor": "/minor", "plan": "/patients/P0001/plan",
+        }[name.split("-")[0]]
+        view.goto(url + place, wait_until="domcontentloaded")
         if name == "worklist-dark":
             expect(view.locator("#live")).to_have_text("Live")
         expect(view.locator("main")).to_be_visible()
@@ -242,7 +381,28 @@ def look_at_it_otherwise(browser, page):
         if "narrow" in name:
             width = view.evaluate("document.documentElement.scrollWidth")
             assert width <= 360, f"{name} is {width} pixels wide"
+        if "without-script" not in name:
+            check_accessibility(view, name)
+            shot(view, name + "-unfolded", full_page=True)
+            if "narrow" in name:
+                width = view.evaluate("document.documentElement.scrollWidth")
+                assert width <= 360, f"{name}, unfolded, is {width} pixels wide"
         context.close()
+    for name, place in {"worklist": "/", "patient": "/patients/P0002"}.items():
+        page.goto(url + place, wait_until="domcontentloaded")
+        page.emulate_media(media="print")
+        shot(page, name + "-print", full_page=True)
+        page.emulate_media(media="screen")
+        check_accessibility(page, name)
+    # Without script a form does what it says.
+    context = browser.new_context(java_script_enabled=False)
+    context.add_cookies(cookies)
+    view = context.new_page()
+    view.goto(url + "/patients/P0002", wait_until="domcontentloaded")
+    view.locator("#do-calls summary").click()
+    view.locator("#do-calls").get_by_role("button", name="Log it").click()
+    expect(view.locator(".notice")).to_have_text("The call is logged.")
+    context.close()
 
 
 def look_at_the_leads_otherwise(browser, lead):
@@ -257,6 +417,7 @@ def look_at_the_leads_otherwise(browser, lead):
             shot(view, f"{path.split('/')[-1]}-{name}", full_page=True)
             width = view.evaluate("document.documentElement.scrollWidth")
             assert name != "narrow" or width <= 360, f"{path} is {width} pixels wide"
+            check_accessibility(view, f"{path}-{name}")
         context.close()
 
 
@@ -290,6 +451,7 @@ with sync_playwright() as playwright:
     release_a_report(pages[2])
     change_a_limit(pages[0], pages[2])
     approve_and_select(pages[2], pages[0])
+    do_things(*pages[:2])
     be_refused(pages[0])
     look_at_it_otherwise(browser, pages[0])
     look_at_the_leads_otherwise(browser, pages[2])

@@ -80,15 +80,17 @@ import Testing
         #expect(channels().send(try makeJob(1, to: "ftp://h/"), at: now) != nil)
     }
 
-    @Test func `the heartbeat is one GET`() throws {
+    @Test func `the heartbeat is one GET that carries the head of the audit chain`() throws {
         let server = try LoopbackServer { request in
-            .status(request.path == "/beat?id=1" ? "200 OK" : "404 Not Found")
+            .status(request.path == "/beat?id=1&head=12:ab" ? "200 OK" : "404 Not Found")
         }
         defer { server.stop() }
-        #expect(Heartbeat.call(server.url + "/beat?id=1", deadline: .seconds(30)) == nil)
+        let address = server.url + "/beat?id=1&head={audit_head}"
+        #expect(Heartbeat.call(address, auditHead: "12:ab", deadline: .seconds(30)) == nil)
         #expect(server.requests.count == 1)
+        #expect(server.requests.first?.headers["homeward-audit-head"] == "12:ab")
         #expect(server.requests.first?.body.isEmpty == true)
-        #expect(Heartbeat.call(server.url + "/else", deadline: .seconds(30)) == "HTTP status 404")
-        #expect(Heartbeat.call("nonsense", deadline: .seconds(30)) != nil)
+        #expect(Heartbeat.call(server.url + "/else", auditHead: "", deadline: .seconds(30)) == "HTTP status 404")
+        #expect(Heartbeat.call("nonsense", auditHead: "", deadline: .seconds(30)) != nil)
     }
 }

@@ -210,7 +210,7 @@ import Testing
         defer { hook.stop() }
         let queue = MemoryQueue([])
         queue.keepRetries()
-        let channels = try Self.channels(server.port, deadline: .seconds(10))
+        let channels = try Self.channels(server.port, deadline: manner == .slow ? .minutes(10) : .seconds(10))
         try await withDispatcher(queue, channels: channels) { _, dispatcher in
             for number in 1...3 { queue.add(try Self.mail(UInt64(number))) }
             if manner == .noGoodbye {

@@ -3,10 +3,28 @@ import Foundation
 /// One request at a time, without a library: what a probe or a scraper does.
 enum LoopbackHTTP {
     static func get(port: UInt16, path: String) -> (status: Int, body: String)? {
+        request(port: port, "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").map {
+            ($0.status, $0.body)
+        }
+    }
+
+    /// A look of whoever has that cookie, or a form that they send.
+    static func ask(
+        port: UInt16, path: String, cookie: String, form: String? = nil
+    ) -> (status: Int, head: String, body: String)? {
+        var lines = ["\(form == nil ? "GET" : "POST") \(path) HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
+        lines += ["Cookie: homeward=\(cookie)", "Accept: text/html"]
+        if let form {
+            lines += ["Content-Type: application/x-www-form-urlencoded", "Content-Length: \(form.utf8.count)"]
+        }
+        return request(port: port, lines.joined(separator: "\r\n") + "\r\n\r\n" + (form ?? ""))
+    }
+
+    private static func request(port: UInt16, _ text: String) -> (status: Int, head: String, body: String)? {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        var limit = timeval(tv_sec: 5, tv_usec: 0)
+        var limit = timeval(tv_sec: 20, tv_usec: 0)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -18,7 +36,7 @@ enum LoopbackHTTP {
             }
         }
         guard connected == 0 else { return nil }
-        let request = Array("GET \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".utf8)
+        let request = Array(text.utf8)
         guard unsafe send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
             return nil
         }
@@ -29,10 +47,10 @@ enum LoopbackHTTP {
             guard count > 0 else { break }
             answer += part[..<count]
         }
-        let text = String(decoding: answer, as: UTF8.self)
-        guard let end = text.range(of: "\r\n\r\n"), let status = text.split(separator: " ").dropFirst().first else {
+        let whole = String(decoding: answer, as: UTF8.self)
+        guard let end = whole.range(of: "\r\n\r\n"), let status = whole.split(separator: " ").dropFirst().first else {
             return nil
         }
-        return (Int(status) ?? 0, String(text[end.upperBound...]))
+        return (Int(status) ?? 0, String(whole[..<end.lowerBound]), String(whole[end.upperBound...]))
     }
 }

@@ -20,6 +20,7 @@ extension EndToEndTests {
           - { code: P0099, site: south, name: Alan Turing, key_worker: cm-99 }
         devices:
           - { code: dev-0001, site: north, pairings: [ { patient: P0001, from: 2020-01-01T00:00:00Z } ] }
+          - { code: dev-0002, site: north }
         """
 
     private static let password = "correct horse battery staple"
@@ -74,6 +75,7 @@ extension EndToEndTests {
         // Open event streams do not hold the shutdown.
         #expect(stack.stopDaemon() == 0)
         #expect(
-            try stack.query("SELECT DISTINCT patient FROM homeward.read_audit WHERE what = 'patient'") == [["P0001"]])
+            try stack.query("SELECT DISTINCT patient FROM homeward.read_audit WHERE what = 'patient' ORDER BY 1")
+                == [["P0001"], ["P0002"]])
     }
 }

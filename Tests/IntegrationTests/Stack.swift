@@ -9,6 +9,8 @@ final class Stack {
     let directory: URL
     let httpPort: UInt16
     private var daemon: Process?
+    /// Whose servers these are.
+    private let host: Stack?
     private let environment: [String: String]
 
     static let ward = """
@@ -47,7 +49,31 @@ final class Stack {
         directory = FileManager.default.temporaryDirectory.appending(path: "homeward-stack-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         httpPort = try PrivateBroker.freePort()
+        host = nil
         self.environment = environment
+        try configure(brokerPort: brokerPort, databaseURL: databaseURL)
+        try registry.replacing("WEBHOOK", with: webhook)
+            .write(to: directory.appending(path: "ward.yaml"), atomically: true, encoding: .utf8)
+        try expectSuccess(run("migrate", "--config", configurationFile.path))
+        try expectSuccess(
+            run("enrol", "--config", configurationFile.path, directory.appending(path: "ward.yaml").path))
+    }
+
+    /// Another instance of the same shard: a state directory and a port of its own, the same servers, no proxies before
+    /// them. Its clock is the common one.
+    init(beside other: Stack) throws {
+        broker = other.broker
+        postgres = other.postgres
+        database = other.database
+        environment = other.environment
+        host = other
+        directory = FileManager.default.temporaryDirectory.appending(path: "homeward-twin-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        httpPort = try PrivateBroker.freePort()
+        try configure(brokerPort: broker.port, databaseURL: postgres.url(database: database))
+    }
+
+    private func configure(brokerPort: UInt16, databaseURL: String) throws {
         let configuration = """
             broker: { host: 127.0.0.1, port: \(brokerPort) }
             database: { url: "\(databaseURL)" }
@@ -57,16 +83,11 @@ final class Stack {
             log: { level: info, format: json }
             """
         try configuration.write(to: configurationFile, atomically: true, encoding: .utf8)
-        try registry.replacing("WEBHOOK", with: webhook)
-            .write(to: directory.appending(path: "ward.yaml"), atomically: true, encoding: .utf8)
-        try expectSuccess(run("migrate", "--config", configurationFile.path))
-        try expectSuccess(
-            run("enrol", "--config", configurationFile.path, directory.appending(path: "ward.yaml").path))
     }
 
     deinit {
         if let daemon, daemon.isRunning { Foundation.kill(daemon.processIdentifier, SIGKILL) }
-        broker.stop()
+        if host == nil { broker.stop() }
         try? FileManager.default.removeItem(at: directory)
     }
 

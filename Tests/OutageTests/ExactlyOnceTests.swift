@@ -190,7 +190,7 @@ private final class Run {
 
     private func end(_ job: DeliveryJob) {
         switch Int.random(in: 0..<4, using: &generator) {
-        case 0: deliveries.record(.retry(at: Instant(microseconds: 0), error: "500"), of: job)
+        case 0: deliveries.record(.retry(after: .seconds(0), error: "500"), of: job)
         case 1:
             outcomes[job.entry.key] = .failed(error: "redirect")
             deliveries.record(.failed(error: "redirect"), of: job)

@@ -6,9 +6,6 @@ import Testing
 @testable import Outage
 
 @Suite struct OutageDeliveriesTests {
-    private static let past = Instant(microseconds: 0)
-    private static let far = Ward.now + .days(36_500)
-
     @Test func `reds are claimed first, each once, under their own key`() throws {
         let scratch = try Scratch()
         let deliveries = try OutageDeliveries(directory: scratch.path)
@@ -41,7 +38,7 @@ import Testing
         try deliveries.add([notice(1), notice(2)])
         for job in deliveries.claim(limit: 9, lease: .hours(1)) {
             let isFirst = job.entry.key == notice(1).job.entry.key
-            deliveries.record(.retry(at: isFirst ? Self.past : Self.far, error: "500"), of: job)
+            deliveries.record(.retry(after: isFirst ? .seconds(0) : .days(36_500), error: "500"), of: job)
         }
         #expect(deliveries.claim(limit: 9, lease: .hours(1)).map(\.entry.key) == [notice(1).job.entry.key])
         // After a restart everything that waits is due.
@@ -144,7 +141,7 @@ import Testing
 
     private static let records: [DeliveryJournal.Record] = [
         .added(notice(1)), .added(notice(1, to: "lead")),
-        .ended(key: notice(1).job.entry.key, attempt: 1, .retry(at: Ward.now, error: "500 \"no\"")),
+        .ended(key: notice(1).job.entry.key, attempt: 1, .retry(after: .minutes(2), error: "500 \"no\"")),
         .ended(key: notice(1).job.entry.key, attempt: 2, .sent(at: Ward.now)),
         .ended(key: notice(1, to: "lead").job.entry.key, attempt: 1, .failed(error: "redirect")),
         .handedOver([AlertAlias(alias: notice(1).job.episode.id, alert: notice(2).job.episode.id)]),

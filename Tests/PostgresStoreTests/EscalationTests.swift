@@ -186,7 +186,7 @@ extension PostgresStoreSuite {
             #expect(try fire(database) == 0)
             let queue = try PostgresDeliveryQueue(database.configuration)
             let job = try #require(try queue.claim(limit: 9, lease: .minutes(1)).first)
-            try queue.recordDead(.retry(at: now + .minutes(1), error: "refused"), of: job)
+            try queue.recordDead(.retry(after: .minutes(1), error: "refused"), of: job)
             #expect(try fire(database) == 1)
             #expect(try database.query("SELECT recipient FROM homeward.outbox WHERE step = 1") == [["lead"]])
         }

@@ -139,7 +139,7 @@ extension PostgresStoreSuite {
             #expect(second.attempt == 2)
             #expect(second.entry.key == first.entry.key && second.gathering == first.gathering)
             #expect(try queue.claim(limit: 9, lease: lease).isEmpty)
-            try queue.record(.retry(at: longAgo, error: "421"), of: second)
+            try queue.record(.retry(after: .seconds(0), error: "421"), of: second)
             let third = try #require(try queue.claim(limit: 9, lease: lease).first)
             #expect(third.attempt == 3 && third.rows == first.rows)
             try queue.recordDead(.failed(error: "550"), of: third)

@@ -127,7 +127,7 @@ extension PostgresStoreSuite {
                 LateOutcome(key: entry(alert, to: "cm-01").key, attempt: 1, outcome: .sent(at: longAgo)),
                 LateOutcome(key: entry(alert, to: "cm-02").key, attempt: 2, outcome: .failed(error: "redirect")),
                 LateOutcome(
-                    key: entry(alert, to: "cm-03").key, attempt: 2, outcome: .retry(at: longAgo, error: "500")),
+                    key: entry(alert, to: "cm-03").key, attempt: 2, outcome: .retry(after: .seconds(0), error: "500")),
                 // Of an attempt that was not the last: it says nothing.
                 LateOutcome(key: entry(alert, to: "cm-04").key, attempt: 1, outcome: .failed(error: "too late")),
                 LateOutcome(key: "nobody's", attempt: 1, outcome: .sent(at: longAgo)),

@@ -60,7 +60,7 @@ extension PostgresStoreSuite {
             let jobs = try queue.claim(limit: 10, lease: .seconds(60))
             try #require(jobs.count == 3)
             try queue.record(.sent(at: longAgo), of: jobs[0])
-            try queue.record(.retry(at: longAgo, error: "500\0"), of: jobs[1])
+            try queue.record(.retry(after: .seconds(0), error: "500\0"), of: jobs[1])
             try queue.record(.failed(error: "redirect"), of: jobs[2])
             #expect(
                 try database.query(
@@ -72,16 +72,28 @@ extension PostgresStoreSuite {
             #expect(again.map(\.attempt) == [2])
         }
 
+        /// Else a daemon whose clock is behind would send again without a pause, and one ahead wait for too long.
+        @Test func `a retry waits by PostgreSQL's clock`() throws {
+            let database = try database()
+            let queue = try PostgresDeliveryQueue(database.configuration)
+            _ = try raise(1, .red, in: database)
+            let job = try #require(try queue.claim(limit: 1, lease: .seconds(60)).first)
+            try queue.record(.retry(after: .hours(1), error: "500"), of: job)
+            #expect(try queue.claim(limit: 1, lease: .seconds(60)).isEmpty)
+            let isInAnHour = "next_attempt_at BETWEEN now() + interval '30 min' AND now() + interval '1 hour'"
+            #expect(try database.value("SELECT \(isInAnHour) FROM homeward.outbox") == "t")
+        }
+
         @Test func eachAttemptIsARowThatNobodyChanges() throws {
             let database = try database()
             let queue = try PostgresDeliveryQueue(database.configuration)
             _ = try raise(1, .red, in: database)
             let first = try #require(try queue.claim(limit: 1, lease: .seconds(60)).first)
-            try queue.record(.retry(at: longAgo, error: "500"), of: first)
+            try queue.record(.retry(after: .seconds(0), error: "500"), of: first)
             // Recorded again, since the answer to the first call was lost.
-            try queue.record(.retry(at: longAgo, error: "500"), of: first)
+            try queue.record(.retry(after: .seconds(0), error: "500"), of: first)
             let second = try #require(try queue.claim(limit: 1, lease: .seconds(60)).first)
-            try queue.recordDead(.retry(at: longAgo, error: "Timeout"), of: second)
+            try queue.recordDead(.retry(after: .seconds(0), error: "Timeout"), of: second)
             let third = try #require(try queue.claim(limit: 1, lease: .seconds(60)).first)
             try queue.record(.sent(at: longAgo), of: third)
             #expect(
@@ -124,12 +136,12 @@ extension PostgresStoreSuite {
             let people = jobs.filter { $0.entry.channel != .mqtt }
             try queue.record(.sent(at: longAgo), of: #require(jobs.first { $0.entry.channel == .mqtt }))
             try queue.recordDead(.failed(error: "550"), of: people[0])
-            try queue.recordDead(.retry(at: longAgo, error: "Timeout"), of: people[1])
+            try queue.recordDead(.retry(after: .seconds(0), error: "Timeout"), of: people[1])
             // Somebody may yet be reached.
-            try queue.record(.retry(at: longAgo, error: "500"), of: people[2])
+            try queue.record(.retry(after: .seconds(0), error: "500"), of: people[2])
             #expect(try due(database).isEmpty)
             let again = try queue.claim(limit: 9, lease: .seconds(60)).filter { $0.entry.key == people[2].entry.key }
-            try queue.recordDead(.retry(at: longAgo, error: "500"), of: #require(again.first))
+            try queue.recordDead(.retry(after: .seconds(0), error: "500"), of: #require(again.first))
             #expect(try due(database) == [["escalation"]])
         }
 

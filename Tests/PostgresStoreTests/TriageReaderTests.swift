@@ -23,6 +23,25 @@ extension PostgresStoreSuite {
             left.map { abs(($0 - right).seconds) < 0.001 } ?? false
         }
 
+        @Test func `the newest readings of some are read again, and those of others stay`() throws {
+            let database = try TestDatabase()
+            let store = database.store()
+            try store.store([
+                report(key(1, "a"), readings: [reading(.spo2, 97)], receivedAt: now - .hours(5)),
+                report(key(2, "b"), readings: [reading(.spo2, 97)], receivedAt: now - .hours(5)),
+            ])
+            let reader = TriageReader(database.configuration)
+            var snapshot = try reader.read().snapshot
+            try store.store([
+                report(key(1, "c"), readings: [reading(.spo2, 88)], receivedAt: now - .hours(1)),
+                report(key(2, "d"), readings: [reading(.spo2, 88)], receivedAt: now - .hours(1)),
+            ])
+            try reader.readLatest(of: [code("P0001")], &snapshot)
+            let taken = ["P0001", "P0002"].map { snapshot.latest[code($0)]?[.spo2]?.takenAt }
+            #expect(isClose(taken[0], now - .hours(1) - .seconds(2)))
+            #expect(isClose(taken[1], now - .hours(5) - .seconds(2)))
+        }
+
         @Test func `each patient's newest reading of a kind, open alerts and refusals are found`() throws {
             let database = try TestDatabase()
             let store = database.store()
@@ -82,6 +101,14 @@ extension PostgresStoreSuite {
         @Test func `a reader is silent since it went offline, however often that is said, until it reports`() throws {
             let database = try TestDatabase()
             let store = database.store()
+            // The fifth is in a drawer, the sixth was given back.
+            try database.query(
+                """
+                INSERT INTO homeward.pairing (device, patient, period, version)
+                SELECT d.id, p.id, tstzrange('2020-01-01', CASE d.code WHEN 'dev-0006' THEN now() END), 1
+                FROM homeward.device d, homeward.patient p
+                WHERE p.code = 'P0001' AND d.code BETWEEN 'dev-0001' AND 'dev-0006' AND d.code <> 'dev-0005'
+                """)
             func say(_ rows: DeviceStatusRow...) throws {
                 var batch = CommitBatch()
                 batch.statuses = rows
@@ -91,7 +118,9 @@ extension PostgresStoreSuite {
                 status("dev-0001", online: false, at: now - .hours(6)),
                 status("dev-0002", online: false, at: now - .hours(3)),
                 status("dev-0003", online: true, at: now - .hours(9)),
-                status("dev-0004", online: false, at: now - .hours(6)))
+                status("dev-0004", online: false, at: now - .hours(6)),
+                status("dev-0005", online: false, at: now - .hours(6)),
+                status("dev-0006", online: false, at: now - .hours(6)))
             // The broker says a retained status again at each connect.
             try say(status("dev-0001", online: false, at: now - .seconds(1)))
             try store.store([report(key(4, "a"), receivedAt: now - .hours(1))])

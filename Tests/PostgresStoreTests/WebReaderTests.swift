@@ -152,25 +152,186 @@ extension PostgresStoreSuite {
             #expect(try !attempt("cm-01'; --", Self.password, digits))
             #expect(try attempt("cm-01", Self.password, digits))
             #expect(try !attempt("cm-01", Self.password, digits), "a code is taken once")
-            for _ in 0..<5 { #expect(try !attempt("cm-01", [1], "")) }
+            for _ in 0..<6 { #expect(try !attempt("cm-01", [1], "")) }
             // Locked out: also with the right ones, and without a count.
-            let failures = try database.value("SELECT failures FROM homeward.web_account")
+            let failures = try database.value("SELECT failures FROM homeward.web_address")
             #expect(try !attempt("cm-01", Self.password, try oneTimeCode(database, "cm-01")))
-            #expect(try database.value("SELECT failures FROM homeward.web_account") == failures)
+            #expect(try database.value("SELECT failures FROM homeward.web_address") == failures)
             #expect(
                 try database.value(
-                    "SELECT locked_until BETWEEN now() AND now() + interval '15 minutes' FROM homeward.web_account")
+                    "SELECT locked_until BETWEEN now() AND now() + interval '15 minutes' FROM homeward.web_address")
                     == "t")
-            try database.query("UPDATE homeward.web_account SET locked_until = now(), failures = 40")
+            try database.query("UPDATE homeward.web_address SET locked_until = now(), failures = 40")
             #expect(try !attempt("cm-01", [1], ""))
             #expect(
-                try database.value("SELECT locked_until <= now() + interval '15 minutes' FROM homeward.web_account")
+                try database.value("SELECT locked_until <= now() + interval '15 minutes' FROM homeward.web_address")
                     == "t")
-            try database.query("UPDATE homeward.web_account SET locked_until = now()")
+            try database.query("UPDATE homeward.web_address SET locked_until = now()")
             #expect(try attempt("cm-01", Self.password, try oneTimeCode(database, "cm-01")))
-            #expect(try database.value("SELECT failures FROM homeward.web_account") == "0")
+            #expect(try database.value("SELECT failures FROM homeward.web_address") == "0")
             #expect(try isDone(accounts.disable(code("cm-01"), by: "root")))
             #expect(try !attempt("cm-01", Self.password, try oneTimeCode(database, "cm-01")))
+        }
+
+        @Test func aStrangerLocksOutStrangersAndNotWhoComesFromWhereTheyAlwaysDo() throws {
+            let database = try ward()
+            let accounts = WebAccounts(database.configuration)
+            _ = try accounts.add(code("cm-01"), password: Self.password, secret: Self.secret, by: "root")
+            func attempt(from address: String, isRight: Bool) throws -> Bool {
+                isSignedIn(
+                    try accounts.signIn(
+                        SignInAttempt(
+                            careManager: "cm-01", password: isRight ? Self.password : [1],
+                            oneTimeCode: try oneTimeCode(database, "cm-01"), address: address)))
+            }
+            #expect(try attempt(from: "192.0.2.1", isRight: true))
+            // From anywhere, each time another place.
+            for number in 0..<8 { #expect(try !attempt(from: "198.51.100.\(number)", isRight: false)) }
+            #expect(try database.value("SELECT failures, locked_until > now() FROM homeward.web_account") == "5")
+            #expect(try !attempt(from: "203.0.113.1", isRight: true), "a new place waits as well")
+            #expect(try attempt(from: "192.0.2.1", isRight: true), "the known one does not")
+            #expect(
+                try database.query("SELECT address, failures FROM homeward.web_address") == [["192.0.2.1", "0"]],
+                "strangers leave no row")
+            // What was is forgotten by and by.
+            try database.query(
+                "UPDATE homeward.web_account SET failed_at = now() - interval '1 hour', locked_until = now()")
+            #expect(try !attempt(from: "198.51.100.1", isRight: false))
+            #expect(try database.query("SELECT failures, locked_until FROM homeward.web_account") == [["1", nil]])
+            #expect(try attempt(from: "203.0.113.1", isRight: true))
+            // Their own failures count.
+            for _ in 0..<5 { #expect(try !attempt(from: "192.0.2.1", isRight: false)) }
+            #expect(try !attempt(from: "192.0.2.1", isRight: true))
+            #expect(try attempt(from: "203.0.113.1", isRight: true))
+        }
+
+        @Test func aResetEndsSessionsAndForgetsWhereTheyCameFrom() throws {
+            let database = try ward()
+            let session = try signIn(database, "cm-01")
+            let accounts = WebAccounts(database.configuration)
+            try database.query("UPDATE homeward.web_account SET disabled_at = now()")
+            #expect(
+                try isDone(accounts.reset(code("cm-01"), password: Self.password, secret: Self.secret, by: "root")))
+            #expect(try WebReader(database.configuration).viewer(session, isActivity: true) == nil)
+            #expect(
+                try database.query("SELECT disabled_at, failures, locked_until FROM homeward.web_account")
+                    == [[nil, "0", nil]])
+            #expect(try database.value("SELECT count(*) FROM homeward.web_address") == "0")
+            guard
+                case .noSuchAccount = try accounts.reset(
+                    code("lead-01"), password: Self.password, secret: Self.secret, by: "root")
+            else {
+                Issue.record("an account of nobody was reset")
+                return
+            }
+        }
+
+        @Test func whatThePageAsksForByItselfIsALookNowAndThen() throws {
+            let database = try ward()
+            let reader = WebReader(database.configuration)
+            let session = try signIn(database, "cm-01")
+            func looks() throws -> String? {
+                try database.value("SELECT count(*) FROM homeward.read_audit WHERE what = 'worklist'")
+            }
+            for _ in 0..<3 { #expect(try reader.visible(session, isActivity: false) != nil) }
+            #expect(try looks() == "1")
+            for _ in 0..<2 { #expect(try reader.visible(session, isActivity: true) != nil) }
+            #expect(try looks() == "3")
+            try database.query("UPDATE homeward.web_session SET listed_at = now() - interval '11 minutes'")
+            #expect(try reader.visible(session, isActivity: false) != nil)
+            #expect(try looks() == "4")
+            try reader.end(session, everywhere: true)
+            try reader.end(session, everywhere: true)
+            #expect(
+                try database.value("SELECT count(*) FROM homeward.read_audit WHERE what = 'signed-out'") == "1")
+            #expect(try reader.visible(session, isActivity: false) == nil)
+            #expect(try looks() == "4")
+        }
+
+        @Test func aVeryLongHistoryIsReadInParts() throws {
+            let database = try ward()
+            let reader = WebReader(database.configuration)
+            let session = try signIn(database, "cm-01")
+            try database.query(
+                """
+                INSERT INTO homeward.alert_event (alert, revision, transition, severity, at, actor, summary, explanation)
+                SELECT id, n, CASE WHEN n % 10 = 0 THEN 'worsened' ELSE 'joined' END, 'red', now(), 'homeward', 'event ' || n,
+                    '{}'
+                FROM homeward.alert, generate_series(2, 3000) n WHERE subject = 'P0001'
+                """)
+            guard case .seen(let stored) = try reader.patient(code("P0001"), days: 7, session) else {
+                Issue.record("P0001 is not there")
+                return
+            }
+            let file = try #require(stored.alerts.first)
+            #expect(file.events.count <= 44 && file.hasOlderEvents && file.joined == 1000)
+            #expect(file.events.first?.revision == 1 && file.events.last?.revision == 3000)
+            #expect(file.events.contains { $0.report != nil }, "why it was raised")
+            var before: Int32?
+            var seen = 0
+            while true {
+                guard case .seen(let part) = try reader.history(of: file.episode.id, before: before, session) else {
+                    Issue.record("no history")
+                    return
+                }
+                seen += part.events.count
+                before = part.events.last?.revision
+                guard part.hasOlder else { break }
+            }
+            #expect(seen == 3000 && before == 1)
+            guard case .notThere = try reader.history(of: episode(2).id, before: nil, session) else {
+                Issue.record("another site's history is there")
+                return
+            }
+        }
+
+        @Test func minorAlertsAreThoseOfTheSiteThatAreNoClinicalAmberOrRed() throws {
+            let database = try ward()
+            var batch = CommitBatch()
+            let technical = episode(3, subject: .device(code("dev-0001")), rule: "battery-low", severity: .amber)
+            let info = episode(4, rule: "note", severity: .info)
+            var foreign = episode(5, subject: .device(code("dev-0099")), rule: "battery-low", severity: .amber)
+            foreign.site = code("south")
+            foreign.device = code("dev-0099")
+            batch.episodes = [technical, info, foreign].map { episode in
+                var episode = episode
+                if episode.rule == "battery-low" { episode.alertClass = .technical }
+                return EpisodeChange(episode: episode, isNew: true, events: [event(episode)])
+            }
+            _ = try database.store().store([], batch)
+            let session = try signIn(database, "cm-01")
+            guard case .seen((_, let list)) = try WebReader(database.configuration).minorAlerts(session) else {
+                Issue.record("signed out")
+                return
+            }
+            #expect(Set(list.map(\.id)) == [technical.id, info.id])
+            let desk = AlertDesk(database.configuration)
+            let actor = AlertActor(account: "cm-01", careManager: code("cm-01"))
+            func acknowledge(_ number: UInt64) throws -> AlertActionRefusal? {
+                let result = try desk.act(
+                    .acknowledge, on: episode(number).id, by: actor, note: nil, seen: nil, within: session,
+                    minorOnly: true, at: now)
+                if case .failure(let refusal) = result { return refusal }
+                return nil
+            }
+            #expect(try acknowledge(1) == .notMinor)
+            #expect(try acknowledge(3) == nil && acknowledge(4) == nil)
+            // A red is handed over to one of the site who may act, and to nobody else.
+            for (name, refusal) in [
+                ("gp-01", AlertActionRefusal.noSuchCareManager), ("cm-99", .noSuchCareManager),
+                ("cm-77", .noSuchCareManager),
+                ("lead-01", nil),
+            ] as [(String, AlertActionRefusal?)] {
+                let result = try desk.act(
+                    .take, on: episode(1).id, by: AlertActor(account: "cm-01", careManager: code(name)),
+                    note: "off at two",
+                    seen: nil, within: session, handingTo: code(name), at: now)
+                if case .failure(let found) = result { #expect(found == refusal) } else { #expect(refusal == nil) }
+            }
+            #expect(
+                try database.query(
+                    "SELECT actor, explanation ->> 'account' FROM homeward.alert_event WHERE transition = 'taken'")
+                    == [["lead-01", "cm-01"]])
         }
 
         @Test func anotherSitesPatientIsNotThere() throws {

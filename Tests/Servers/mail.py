@@ -57,8 +57,9 @@ class Handler:
         how = manner()
         if how == "reject-message":
             return "554 5.7.1 message refused"
-        if how == "slow":
-            await asyncio.sleep(60)
+        # Until it is told otherwise.
+        while manner() == "slow":
+            await asyncio.sleep(0.05)
         taken += 1
         head = [
             f"X-Sender: {envelope.mail_from}", f"X-Recipients: {','.join(envelope.rcpt_tos)}",

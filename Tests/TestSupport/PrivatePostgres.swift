@@ -151,9 +151,10 @@ public final class PrivatePostgres: Sendable {
     }
 
     /// A new, empty database; its name.
-    public func createDatabase(owner: String = superuser) throws -> String {
+    /// - Parameter template: a database that nobody is connected to.
+    public func createDatabase(owner: String = superuser, template: String = "template1") throws -> String {
         let name = "test_\(databases.add(1, ordering: .relaxed).newValue)"
-        try query("CREATE DATABASE \(name) OWNER \(owner)")
+        try query("CREATE DATABASE \(name) OWNER \(owner) TEMPLATE \(template)")
         return name
     }
 
@@ -176,6 +177,25 @@ public final class PrivatePostgres: Sendable {
     /// Runs a file of SQL through psql.
     public func runFile(_ path: String, database: String) throws {
         try Self.run(["/usr/bin/psql", "-X", "-q", "-d", url(database: database), "-f", path])
+    }
+
+    /// Dumps a database as the operator's guide says, and restores it into a new one, whose name this is.
+    public func restoreCopy(of database: String) throws -> String {
+        let dump = FileManager.default.temporaryDirectory.appending(path: "homeward-dump-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: dump) }
+        let tool = { (name: String) in Self.binaries.appending(path: name).path }
+        try Self.run([tool("pg_dump"), "--format=custom", "--file", dump, url(database: database)])
+        let copy = try createDatabase()
+        try Self.run([tool("pg_restore"), "--exit-on-error", "--dbname", url(database: copy), dump])
+        return copy
+    }
+
+    /// Reads a CSV file with a header into a table.
+    public func copyFile(_ path: String, into table: String, database: String) throws {
+        try Self.run([
+            "/usr/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url(database: database), "-c",
+            "\\copy \(table) FROM '\(path)' (FORMAT csv, HEADER)",
+        ])
     }
 
     // MARK: Processes

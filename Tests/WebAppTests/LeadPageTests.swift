@@ -11,7 +11,6 @@ import Testing
 
 @testable import WebApp
 
-private let formToken = SessionCookie.formToken(of: MemoryDesk.session)
 private let pages = [
     "/service", "/quarantine/7", "/patients/P0001/plan", "/patients/P0001/sharing", "/patients/P0001/data.csv",
     "/packs",
@@ -46,10 +45,6 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
         state.text = text
     }
     return MemoryLeadDesk(desk)
-}
-
-extension TestResponse {
-    fileprivate var text: String { String(buffer: body) }
 }
 
 /// What leads and those who change plans see and do.

@@ -15,6 +15,11 @@ final class MemoryDesk: CareDesk {
         var text = "x"
         var acts: [AlertRequest] = []
         var corrections: [CorrectionRequest] = []
+        var actions: [PatientAction] = []
+        var forms: Set<FormID> = []
+        var actionOutcome = PatientActionOutcome.done
+        /// The readings of the patient's chart, where they are others than usual.
+        var readings: [ChartReading]?
         var refusal: AlertActionRefusal?
         var unavailable: CareDeskUnavailable?
         var attempts: [SignInAttempt] = []
@@ -81,7 +86,9 @@ final class MemoryDesk: CareDesk {
             isServerClockDoubted: false, at: now)
         return WorklistRow(
             triage: triage, name: text, conditions: [text], isHighRisk: true, unanswered: 1,
-            unansweredSince: now - .minutes(5), muted: 1, recoveredUnseen: 1)
+            unansweredSince: now - .minutes(5), muted: 1, recoveredUnseen: 1,
+            followUp: FollowUp(id: FormID(high: 5, low: 6), due: now - .hours(1), note: text, setBy: text),
+            reviewedAt: now - .minutes(30))
     }
 
     static func episode(_ text: String, _ subject: Subject) -> Episode {
@@ -101,7 +108,10 @@ final class MemoryDesk: CareDesk {
                 EpisodeEvent(
                     alert: AlertID(high: 1, low: 2), revision: 3, transition: .opened, severity: .red, at: now,
                     report: nil, actor: text, summary: text, explanation: json)
-            ], told: [text])
+            ], hasOlderEvents: true, joined: 7, told: [text],
+            ledger: [
+                LedgerRow(at: now, kind: "shelving", reason: text, actor: text, until: now, recipient: text)
+            ])
     }
 
     func patient(
@@ -121,14 +131,17 @@ final class MemoryDesk: CareDesk {
                 key: ReportKey(device: Self.identifier("dev-1"), report: Self.identifier("r\(place)")), place: place,
                 kind: kind, value: 90 + Double(place), code: kind.isCoded ? text : nil, valueSent: 90, unitSent: text,
                 takenAt: Self.now - age, receivedAt: Self.now - age + .hours(Int64(place)), isSuspect: suspect,
-                correction: wrong ? text : nil)
+                correction: wrong ? text : nil, typed: place == 0 ? text : nil)
         }
         return .seen(
             PatientFile(
                 viewer: viewer, patient: patient, row: Self.row(text),
                 plan: Plan(profile: patient.profile, packs: PackLibrary([])),
-                at: Self.now, days: days,
-                readings: [
+                pastPlans: [
+                    PastPlan(from: Self.now - .days(60), plan: Plan(profile: PatientProfile(), packs: PackLibrary([]))),
+                    PastPlan(from: Self.now - .days(2), plan: Plan(profile: PatientProfile(), packs: PackLibrary([]))),
+                ], at: Self.now, days: days,
+                readings: state.withLock { $0.readings } ?? [
                     reading(.spo2, 0, .days(3)), reading(.spo2, 1, .days(2), suspect: true),
                     reading(.spo2, 2, .days(1), wrong: true), reading(.consciousness, 3, .hours(1)),
                 ], answers: [PatientAnswer(question: text, value: text, takenAt: Self.now)],
@@ -138,7 +151,51 @@ final class MemoryDesk: CareDesk {
                         code: Self.identifier("dev-1"), from: Self.now - .days(9), until: nil, isOnline: true,
                         battery: 50,
                         firmware: text, heardAt: Self.now)
-                ], team: [viewer.careManager: text]))
+                ],
+                events: [
+                    PatientEvent(
+                        at: Self.now, careManager: text, kind: "call", note: text,
+                        detail: String(decoding: try! JSONEncoder().encode(["outcome": text]), as: UTF8.self))
+                ],
+                followUps: [FollowUp(id: FormID(high: 5, low: 6), due: Self.now, note: text, setBy: text)],
+                typed: [
+                    TypedReport(
+                        enteredAt: Self.now, careManager: text, source: text, outcome: "quarantined", reason: text)
+                ], team: [viewer.careManager: text, Self.identifier("cm-02"): text]))
+    }
+
+    func perform(
+        _ action: PatientAction, of patient: Identifier, form: FormID, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<PatientActionOutcome> {
+        guard let (viewer, _) = try begin(session) else { return .signedOut }
+        guard viewer.mayAct, patient.description == "P0001" else { return .notThere }
+        return .seen(
+            state.withLock { state in
+                guard state.actionOutcome == .done else { return state.actionOutcome }
+                guard state.forms.insert(form).inserted else { return .doneBefore }
+                state.actions.append(action)
+                return .done
+            })
+    }
+
+    func minorAlerts(
+        _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [Episode])> {
+        guard let (viewer, text) = try begin(session) else { return .signedOut }
+        var episode = Self.episode(text, .device(Self.identifier("dev-1")))
+        episode.alertClass = .technical
+        episode.severity = .amber
+        return .seen((viewer, [episode]))
+    }
+
+    func history(
+        of id: AlertID, before: Int32?, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<AlertHistory> {
+        guard let (viewer, text) = try begin(session) else { return .signedOut }
+        guard id.low == 2 else { return .notThere }
+        let file = Self.file(text, .patient(Self.identifier("P0001")))
+        return .seen(
+            AlertHistory(viewer: viewer, episode: file.episode, events: file.events, hasOlder: before == nil))
     }
 
     func alert(_ id: AlertID, _ session: SessionToken) async throws(CareDeskUnavailable) -> DeskAnswer<

@@ -12,10 +12,10 @@ import Testing
 
 @testable import WebApp
 
-private let cookie = "homeward=" + String(repeating: "07", count: 32)
-private let formToken = SessionCookie.formToken(of: MemoryDesk.session)
+let signedInCookie = "homeward=" + String(repeating: "07", count: 32)
+let formToken = SessionCookie.formToken(of: MemoryDesk.session)
 
-private func server(_ desk: MemoryDesk, publicURL: String = "http://localhost") -> WebServer {
+func pageServer(_ desk: MemoryDesk, publicURL: String = "http://localhost") -> WebServer {
     WebServer.servers(
         http: .init(host: "127.0.0.1", port: 0), page: testPage, desk: desk, publicURL: publicURL,
         readiness: { Readiness(broker: true, database: true) }, logger: testLogger)[0]
@@ -23,16 +23,16 @@ private func server(_ desk: MemoryDesk, publicURL: String = "http://localhost") 
 
 /// One request, by default of somebody who is signed in.
 @discardableResult
-private func ask(
+func ask(
     _ desk: MemoryDesk, _ path: String, _ method: HTTPRequest.Method = .get, form: String? = nil,
-    headers extra: HTTPFields = [:], cookie value: String? = cookie, publicURL: String = "http://localhost"
+    headers extra: HTTPFields = [:], cookie value: String? = signedInCookie, publicURL: String = "http://localhost"
 ) async throws -> TestResponse {
     var headers: HTTPFields = [.accept: "text/html"]
     if let value { headers[.cookie] = value }
     if form != nil { headers[.contentType] = "application/x-www-form-urlencoded" }
     for field in extra { headers[field.name] = field.value }
     let sent = headers
-    return try await server(desk, publicURL: publicURL).application().test(.router) { client in
+    return try await pageServer(desk, publicURL: publicURL).application().test(.router) { client in
         try await client.execute(uri: path, method: method, headers: sent, body: form.map { ByteBuffer(string: $0) }) {
             $0
         }
@@ -40,10 +40,10 @@ private func ask(
 }
 
 extension TestResponse {
-    fileprivate var text: String { String(buffer: body) }
+    var text: String { String(buffer: body) }
 }
 
-private let alertPath = "/alerts/00000000-0000-0001-0000-000000000002"
+let alertPath = "/alerts/00000000-0000-0001-0000-000000000002"
 
 @Suite struct PageTests {
     // MARK: Signing in
@@ -72,7 +72,7 @@ private let alertPath = "/alerts/00000000-0000-0001-0000-000000000002"
         let answer = try await ask(desk, "/sign-in", .post, form: form, cookie: nil)
         #expect(answer.status == .seeOther)
         #expect(answer.headers[.location] == "/patients/P0001")
-        #expect(answer.headers[.setCookie] == "\(cookie); Path=/; HttpOnly; SameSite=Strict")
+        #expect(answer.headers[.setCookie] == "\(signedInCookie); Path=/; HttpOnly; SameSite=Strict")
         #expect(desk.state.withLock { $0.attempts.first?.oneTimeCode } == "123456")
         let secure = try await ask(desk, "/sign-in", .post, form: form, cookie: nil, publicURL: "https://care.example")
         #expect(secure.headers[.setCookie]?.hasPrefix("__Host-homeward=") == true)
@@ -235,7 +235,9 @@ private let alertPath = "/alerts/00000000-0000-0001-0000-000000000002"
 
     @Test func filtersLeaveOut() async throws {
         for (query, isShown) in [
-            ("", true), ("?who=mine", true), ("?condition=copd", false), ("?state=red", true), ("?state=green", false),
+            ("", true), ("?who=mine", true), ("?who=nobody", false), ("?who=cm-01", true), ("?who=cm-02", false),
+            ("?site=north", true), ("?site=south", false), ("?condition=copd", false), ("?state=red", true),
+            ("?state=green", false),
             ("?q=p0001", true), ("?q=P0002", false), ("?page=7", false),
         ] {
             let page = try await ask(MemoryDesk(), "/" + query).text
@@ -289,7 +291,8 @@ private let alertPath = "/alerts/00000000-0000-0001-0000-000000000002"
     @Test func noTextBecomesMarkup() async throws {
         for (path, role) in [
             ("/", CareManager.Role.careManager), ("/patients/P0001?days=7", .careManager),
-            ("/alerts/00000000-0000-0001-0000-000000000003", .careManager),
+            ("/alerts/00000000-0000-0001-0000-000000000003", .careManager), ("/minor", .careManager),
+            (alertPath + "/history", .careManager),
         ] {
             func page(_ text: String) async throws -> String {
                 let desk = MemoryDesk()

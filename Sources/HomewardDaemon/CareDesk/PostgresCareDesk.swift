@@ -9,12 +9,12 @@ import Registry
 import ServiceLifecycle
 
 /// The care managers' page's desk on PostgreSQL. Threads and connections of its own, beside the pipeline's: three that read
-/// and act, one that signs in, one for corrections, one that keeps the worklist.
+/// and act, one that signs in, one for corrections, one for what is done about patients, one that keeps the worklist.
 ///
 /// What a viewer may see is what the database shows the page's role in the name of the session; the worklist, which is
 /// made of everybody once for all, is cut down to the patients that the database shows.
 final class PostgresCareDesk: CareDesk, Service {
-    private final class Tools {
+    final class Tools {
         let reader: WebReader
         let desk: AlertDesk
 
@@ -24,10 +24,11 @@ final class PostgresCareDesk: CareDesk, Service {
         }
     }
 
-    private let threads: DeskThreads<Tools>
+    let threads: DeskThreads<Tools>
     private let doorman: DeskThreads<WebAccounts>
     private let corrections: DeskThreads<ReadingCorrections>
-    private let keeper: WorklistKeeper
+    let changes: DeskThreads<ChangeTools>
+    let keeper: WorklistKeeper
 
     init(_ configuration: DatabaseConfiguration, packs: PackLibrary, served: ServedChannels, logger: Logger) {
         threads = DeskThreads(name: "page", count: 3, limit: 128) { Tools(configuration) }
@@ -36,6 +37,7 @@ final class PostgresCareDesk: CareDesk, Service {
         corrections = DeskThreads(name: "corrections", count: 1, limit: 16) {
             ReadingCorrections(configuration, packs: packs)
         }
+        changes = DeskThreads(name: "changes", count: 1, limit: 32) { ChangeTools(configuration, served: served) }
         keeper = WorklistKeeper(configuration, packs: packs, served: served, logger: logger)
     }
 
@@ -46,6 +48,7 @@ final class PostgresCareDesk: CareDesk, Service {
         threads.close()
         doorman.close()
         corrections.close()
+        changes.close()
     }
 
     /// For the worklist and the charts from now on.
@@ -109,9 +112,11 @@ final class PostgresCareDesk: CareDesk, Service {
             let plan = Plan(profile: patient.profile, packs: ward.packs)
             return .seen(
                 PatientFile(
-                    viewer: stored.viewer, patient: patient, row: ward.rows[code], plan: plan, at: stored.at,
-                    days: days, readings: stored.readings, answers: stored.answers, alerts: stored.alerts,
-                    devices: stored.devices, team: team(ward, stored.viewer.site)))
+                    viewer: stored.viewer, patient: patient, row: ward.rows[code], plan: plan,
+                    pastPlans: ward.plans(of: patient, stored.entries), at: stored.at, days: days,
+                    readings: stored.readings, answers: stored.answers, alerts: stored.alerts,
+                    devices: stored.devices, events: stored.events, followUps: stored.followUps, typed: stored.typed,
+                    team: team(ward, stored.viewer.site)))
         }
     }
 
@@ -119,6 +124,20 @@ final class PostgresCareDesk: CareDesk, Service {
         (Viewer, AlertFile)
     > {
         try await threads.run { tools throws(StoreFailure) in try tools.reader.alert(id, session) }
+    }
+
+    func minorAlerts(
+        _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<(Viewer, [Episode])> {
+        try await threads.run { tools throws(StoreFailure) in try tools.reader.minorAlerts(session) }
+    }
+
+    func history(
+        of id: AlertID, before: Int32?, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<AlertHistory> {
+        try await threads.run { tools throws(StoreFailure) in
+            try tools.reader.history(of: id, before: before, session)
+        }
     }
 
     // MARK: Doing
@@ -129,17 +148,24 @@ final class PostgresCareDesk: CareDesk, Service {
         let now = Instant(microseconds: Int64(exactly: (Date.now.timeIntervalSince1970 * 1_000_000).rounded()) ?? 0)
         let action: AlertAction =
             switch request.verb {
-            case .acknowledge: .acknowledge
-            case .take: .take
+            case .acknowledge, .acknowledgeMinor: .acknowledge
+            case .take, .handOver: .take
             case .shelve(let span): .shelve(until: now + span)
             case .unshelve: .unshelve
             case .resolve: .resolve
             }
         return try await threads.run { tools throws(StoreFailure) -> DeskAnswer<Result<Episode, AlertActionRefusal>> in
             guard let viewer = try tools.reader.viewer(session, isActivity: true) else { return .signedOut }
-            let actor = AlertActor(account: viewer.careManager.description, careManager: viewer.careManager)
+            var actor = AlertActor(account: viewer.careManager.description, careManager: viewer.careManager)
+            var recipient: Identifier?
+            if case .handOver(let code) = request.verb {
+                // It is theirs from now on; who gave it to them stands beside it.
+                actor.careManager = code
+                recipient = code
+            }
             let result = try tools.desk.act(
-                action, on: request.alert, by: actor, note: request.note, seen: request.seen, within: session, at: now)
+                action, on: request.alert, by: actor, note: request.note, seen: request.seen, within: session,
+                minorOnly: request.verb == .acknowledgeMinor, handingTo: recipient, at: now)
             return result.map { .seen($0) } ?? .notThere
         }
     }

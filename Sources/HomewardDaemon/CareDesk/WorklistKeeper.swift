@@ -2,6 +2,7 @@ import Alerting
 import CLinux
 import Clinical
 import Documents
+import Glibc
 import Ingestion
 import Logging
 import PostgresStore
@@ -12,8 +13,9 @@ import Synchronization
 /// The worklist of everybody, made again when the database says that an alert or the registry changed, and in any case
 /// every few seconds while somebody looks; nobody looking, it rests. What of it a viewer gets is another's affair.
 ///
-/// A thread and connections of its own. Alerts are read each time; readings, which are many more, so seldom that reading
-/// them takes a tenth of the time at most, and every twenty seconds at least.
+/// A thread and connections of its own. Alerts are read each time, with the readings of those patients whose alerts have
+/// changed; all readings, which are many more, so seldom that reading them takes a tenth of the time at most, and every
+/// twenty seconds at least.
 final class WorklistKeeper: Sendable {
     struct Ward: Sendable {
         var registry: Registry
@@ -38,6 +40,10 @@ final class WorklistKeeper: Sendable {
     /// So old a ward is shown at once; an older one is made again first.
     private static let fresh = 15 * second
     private static let restAfter = 120 * second
+    /// Between two times of making it: a storm of alerts takes no more than its share.
+    private static let leastInterval = second / 4
+    /// As long as making it takes, it rests, but never so long that an alert isn't live within a second.
+    private static let longestInterval = second / 2
 
     private let configuration: DatabaseConfiguration
     private let served: ServedChannels
@@ -74,6 +80,16 @@ final class WorklistKeeper: Sendable {
             if let answer { continuation.resume(returning: answer) } else { notifications.call() }
         }
         return try result.get()
+    }
+
+    /// Until the ward is of that version of the registry or a later one, so that who changed it sees the change; five
+    /// seconds at most, since a large one takes its time to read.
+    func waitForRegistry(_ version: Int64) async {
+        for _ in 0..<100 {
+            let (known, isClosed) = state.withLock { ($0.ward?.registry.version ?? -1, $0.isClosed) }
+            if known >= version || isClosed { return }
+            do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+        }
     }
 
     /// Whoever listens looks.
@@ -115,8 +131,20 @@ final class WorklistKeeper: Sendable {
     private func work() {
         var maker = WardMaker(configuration, served: served)
         var complaint: String?
+        var rest: Int64 = 0
         while true {
             let ended = notifications.wait(milliseconds: 5000)
+            var isNews = ended == .word
+            if ended != .time {
+                // More may come meanwhile, and is read with it.
+                Self.pause(until: rest)
+                if notifications.takeWaiting() { isNews = true }
+            }
+            let started = linux_monotonic_nanoseconds()
+            defer {
+                let took = linux_monotonic_nanoseconds() - started
+                rest = started + took + min(max(took, Self.leastInterval), Self.longestInterval)
+            }
             let (isClosed, isWanted, packs) = state.withLock { state in
                 let now = linux_monotonic_nanoseconds()
                 let isWatched = !state.listeners.isEmpty || now - Self.restAfter < state.askedAt
@@ -126,7 +154,7 @@ final class WorklistKeeper: Sendable {
             guard isWanted else { continue }
             do throws(StoreFailure) {
                 let ward = try maker.make(packs)
-                publish(ward, isNews: ended == .word)
+                publish(ward, isNews: isNews)
                 complaint = nil
             } catch {
                 if complaint != error.message {
@@ -140,6 +168,12 @@ final class WorklistKeeper: Sendable {
                 for continuation in waiting { continuation.resume(returning: .failure(CareDeskUnavailable(error))) }
             }
         }
+    }
+
+    private static func pause(until tick: Int64) {
+        let left = tick - linux_monotonic_nanoseconds()
+        guard left > 0 else { return }
+        usleep(UInt32(clamping: left / 1000))
     }
 
     private func publish(_ ward: Ward, isNews: Bool) {
@@ -168,6 +202,8 @@ private struct WardMaker {
     private var readAt = Int64.min
     /// How long reading everything took.
     private var took: Int64 = 0
+    /// Of so many everything is read again at once.
+    private static let mostPatients = 500
 
     init(_ configuration: DatabaseConfiguration, served: ServedChannels) {
         triage = TriageReader(configuration)
@@ -179,9 +215,13 @@ private struct WardMaker {
         let now = linux_monotonic_nanoseconds()
         let isSame = self.packs.map { $0 == packs } ?? false
         var isWhole = registry == nil || !isSame || readAt == .min || now - readAt >= min(10 * took, 20_000_000_000)
-        if !isWhole {
+        if !isWhole, let registry {
+            let before = snapshot
             let version = try triage.readAlerts(&snapshot)
-            isWhole = version != registry?.version
+            let changed = snapshot.patients(changedFrom: before, in: registry)
+            isWhole = version != registry.version || changed.count > Self.mostPatients
+            // What is live is so as a whole: the reading that made the alert stands beside it.
+            if !isWhole, !changed.isEmpty { try triage.readLatest(of: changed, &snapshot) }
         }
         if isWhole {
             let stored = try triage.read(known: isSame ? registry?.version : nil)
@@ -205,6 +245,7 @@ private struct WardMaker {
                 if case .patient(let code) = row.episode.subject { code } else { nil }
             }, by: { $0 }
         ).mapValues(\.count)
+        let desk = try triage.readDesk()
         let open = Dictionary(grouping: snapshot.alerts.filter { $0.alertClass == .clinical }) { alert in
             if case .patient(let code) = alert.subject { code } else { nil as Identifier? }
         }
@@ -219,7 +260,8 @@ private struct WardMaker {
                 triage: triage, name: patient?.details.name, conditions: patient?.profile.conditions ?? [],
                 isHighRisk: patient?.profile.highRisk ?? false, unanswered: unanswered.count,
                 unansweredSince: unanswered.map(\.alert.raisedAt).min(),
-                muted: own.count { $0.alert.state == .shelved }, recoveredUnseen: recovered[triage.patient] ?? 0)
+                muted: own.count { $0.alert.state == .shelved }, recoveredUnseen: recovered[triage.patient] ?? 0,
+                followUp: desk.followUps[triage.patient], reviewedAt: desk.reviews[triage.patient])
         }
         return WorklistKeeper.Ward(registry: registry, packs: packs, rows: rows, at: snapshot.at)
     }

@@ -37,6 +37,7 @@ struct AlertPart {
             if viewer.mayAct { actions }
             explanation
             history
+            ledger
         }
     }
 
@@ -64,7 +65,7 @@ struct AlertPart {
         (file.events.last { $0.transition == .taken }?.actor ?? file.acknowledgedBy).map(name)
     }
 
-    private func name(_ code: String) -> String { Identifier(code).flatMap { team[$0] } ?? code }
+    fileprivate func name(_ code: String) -> String { Identifier(code).flatMap { team[$0] } ?? code }
 
     // MARK: Actions
 
@@ -78,6 +79,7 @@ struct AlertPart {
                 resolve
             case .acknowledged:
                 act("take", "I have it", note: "Hand-over note")
+                handOver
                 shelve
                 resolve
             case .shelved:
@@ -100,6 +102,27 @@ struct AlertPart {
             request(verb) {
                 self.note(verb, note, isRequired: false)
                 element("button", .type("submit"), .class("primary")) { words }
+            }
+        }
+    }
+
+    /// To one of the team.
+    @HTMLBuilder private var handOver: HTML {
+        let others = team.filter { $0.key != viewer.careManager }.sorted { $0.key.description < $1.key.description }
+        if !others.isEmpty {
+            element("details", .class("act")) {
+                element("summary") { "Hand over" }
+                request("hand-over") {
+                    let id = "to-\(file.episode.id)"
+                    element("label", .for(id)) { "To whom" }
+                    element("select", .id(id), .name("to"), .required) {
+                        for (code, name) in others {
+                            element("option", .value(code.description)) { "\(name) (\(code))" }
+                        }
+                    }
+                    note("hand-over", "What they should know", isRequired: true)
+                    element("button", .type("submit"), .class("primary")) { "Hand over" }
+                }
             }
         }
     }
@@ -163,7 +186,7 @@ struct AlertPart {
     }
 
     private var history: HTML {
-        let joined = file.events.count { $0.transition == .joined }
+        let joined = file.joined
         return element("details") {
             element("summary") { "What happened, and who was told" }
             element("ol", .class("events")) {
@@ -175,14 +198,50 @@ struct AlertPart {
                     }
                 }
             }
+            if file.hasOlderEvents {
+                element("p", .class("small")) {
+                    "What stands here is the newest. "
+                    element("a", .href(Place("alerts", file.episode.id.description, "history"))) {
+                        "The whole history"
+                    }
+                }
+            }
             if joined > 0 {
                 element("p", .class("small")) {
-                    "\(joined) further \(joined == 1 ? "reading" : "readings") joined it without a word to anybody."
+                    "\(joined >= 1000 ? "1000 or more" : "\(joined)") further \(joined == 1 ? "reading" : "readings") joined it without a word to anybody."
                 }
             }
             element("p", .class("small")) {
                 file.told.isEmpty
                     ? "Nobody was told by another way." : "Told: " + file.told.joined(separator: "; ") + "."
+            }
+        }
+    }
+}
+
+extension AlertPart {
+    /// Why somebody was not told of it, or not alone.
+    @HTMLBuilder fileprivate var ledger: HTML {
+        if !file.ledger.isEmpty {
+            element("details") {
+                element("summary") { "What was held back, merged or shelved" }
+                element("ol", .class("events")) {
+                    for row in file.ledger {
+                        element("li") {
+                            element("span", .class("small")) { "\(time.short(row.at)) " }
+                            element("strong") { row.kind }
+                            if let recipient = row.recipient {
+                                " for "
+                                element("bdi") { name(recipient) }
+                            }
+                            ": "
+                            element("bdi") { row.reason }
+                            " (\(name(row.actor))"
+                            if let until = row.until { ", until \(time.short(until))" }
+                            ")"
+                        }
+                    }
+                }
             }
         }
     }

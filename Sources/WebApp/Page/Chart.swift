@@ -1,8 +1,18 @@
 import Alerting
 import Clinical
 
-/// The readings of one kind over some days as an SVG, with the limits of now as bands and alerts as marks.
+/// The readings of one kind over some days as an SVG, with the limits of each time as bands and alerts as marks.
+///
+/// Of many readings it draws a bounded number: of each column of pixels the lowest and the highest of each sort, so that
+/// none that is beyond a limit, suspect, late, typed in or in error goes missing behind another.
 struct Chart {
+    /// The limits that held for a time; spans follow each other.
+    struct Span {
+        var from: Instant
+        var until: Instant
+        var plan: Plan
+    }
+
     struct Mark {
         var at: Instant
         var severity: Severity
@@ -11,7 +21,8 @@ struct Chart {
 
     let kind: Kind
     let readings: [ChartReading]
-    let plan: Plan
+    /// At least one, oldest first.
+    let spans: [Span]
     let marks: [Mark]
     let start: Instant
     let time: PageTime
@@ -49,8 +60,9 @@ struct Chart {
                 axis(scale)
                 days
                 alerts
-                line(scale)
-                for reading in readings { point(reading, scale) }
+                let drawn = drawn
+                line(drawn, scale)
+                for reading in drawn { point(reading, scale) }
             }
         }
     }
@@ -66,9 +78,11 @@ struct Chart {
 
     // MARK: Scale
 
-    private var limits: [(severity: Severity, side: Side, value: Double)] {
+    private typealias Edge = (severity: Severity, side: Side, limit: Limit)
+
+    private func limits(of plan: Plan) -> [Edge] {
         Side.allCases.flatMap { side in
-            plan.limits(kind, side).map { ($0.threshold.severity, side, $0.threshold.limit.value) }
+            plan.limits(kind, side).map { ($0.threshold.severity, side, $0.threshold.limit) }
         }
     }
 
@@ -78,17 +92,18 @@ struct Chart {
         var low = values.min() ?? 0
         var high = values.max() ?? 1
         let span = max(high - low, high.magnitude * 0.05, 1e-6)
-        for limit in limits where limit.value > low - 2 * span && limit.value < high + 2 * span {
-            low = min(low, limit.value)
-            high = max(high, limit.value)
+        for edge in spans.flatMap({ limits(of: $0.plan) })
+        where edge.limit.value > low - 2 * span && edge.limit.value < high + 2 * span {
+            low = min(low, edge.limit.value)
+            high = max(high, edge.limit.value)
         }
-        let margin = max((high - low) * 0.12, high.magnitude * 0.01, 1e-6)
+        let margin = max((high - low) * 0.12, high.magnitude * 0.01, 2 * Signs.step(kind))
         low -= margin
         high += margin
         let raw = (high - low) / 5
         var power = 1e-6
         while power * 10 <= raw, power < 1e12 { power *= 10 }
-        let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw
+        let step = max([1, 2, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw, Signs.step(kind))
         return Scale(low: low, high: high, step: step)
     }
 
@@ -106,23 +121,78 @@ struct Chart {
 
     /// Ambers first, so that a red lies over them.
     private func bands(_ scale: Scale) -> HTML {
-        let ordered = limits.sorted { $0.severity < $1.severity }
-        return .all(
-            ordered.flatMap { limit -> [HTML] in
-                let edge = y(limit.value, scale)
-                let (top, bottom) =
-                    limit.side == .low ? (edge, Self.height - Self.bottom) : (Self.top, edge)
-                guard bottom - top > 0.5 else { return [] }
-                return [
-                    element(
-                        "rect", .svg(.x, Self.left), .svg(.y, top), .svg(.width, Self.width - Self.left - Self.right),
-                        .svg(.height, bottom - top), .class("band band-\(limit.severity.rawValue)")
-                    ) { element("title") { "\(limit.severity.rawValue) limit \(Signs.number(limit.value, kind))" } },
-                    element(
-                        "line", .svg(.x1, Self.left), .svg(.x2, Self.width - Self.right), .svg(.y1, edge),
-                        .svg(.y2, edge), .class("limit limit-\(limit.severity.rawValue)")),
-                ]
+        .all(
+            spans.flatMap { span -> [HTML] in
+                let (left, right) = (x(span.from), x(span.until))
+                guard right - left > 0.5 else { return [] }
+                return limits(of: span.plan).sorted { $0.severity < $1.severity }.flatMap {
+                    band($0, left, right, scale)
+                }
             })
+    }
+
+    private func band(_ edge: Edge, _ left: Double, _ right: Double, _ scale: Scale) -> [HTML] {
+        let place = y(edge.limit.value, scale)
+        let (top, bottom) = edge.side == .low ? (place, Self.height - Self.bottom) : (Self.top, place)
+        guard bottom - top > 0.5 else { return [] }
+        return [
+            element(
+                "rect", .svg(.x, left), .svg(.y, top), .svg(.width, right - left), .svg(.height, bottom - top),
+                .class("band band-\(edge.severity.rawValue)")
+            ) { element("title") { "\(edge.severity.rawValue) limit \(Signs.number(edge.limit.value, kind))" } },
+            element(
+                "line", .svg(.x1, left), .svg(.x2, right), .svg(.y1, place), .svg(.y2, place),
+                .class("limit limit-\(edge.severity.rawValue)")),
+        ]
+    }
+
+    // MARK: Thinning
+
+    private struct Sort: Hashable {
+        var column: Int
+        var isSuspect: Bool
+        var isLate: Bool
+        var isTyped: Bool
+        var isWrong: Bool
+        /// Which limits it is beyond.
+        var beyond: Int
+    }
+
+    /// So many are drawn as they are.
+    private static let few = 400
+
+    /// What is drawn, oldest first.
+    var drawn: [ChartReading] {
+        guard readings.count > Self.few else { return readings }
+        let edges = spans.map { ($0.until, limits(of: $0.plan)) }
+        var extremes: [Sort: (low: Int, high: Int)] = [:]
+        for (place, reading) in readings.enumerated() {
+            let own = (edges.first { reading.takenAt < $0.0 } ?? edges.last)?.1 ?? []
+            var beyond = 0
+            for (bit, edge) in own.prefix(60).enumerated() where Self.isBeyond(reading.value, edge) {
+                beyond |= 1 << bit
+            }
+            let sort = Sort(
+                column: Int(exactly: x(reading.takenAt).rounded()) ?? 0, isSuspect: reading.isSuspect,
+                isLate: reading.isLate, isTyped: reading.typed != nil, isWrong: reading.correction != nil,
+                beyond: beyond)
+            guard var found = extremes[sort] else {
+                extremes[sort] = (place, place)
+                continue
+            }
+            if reading.value < readings[found.low].value { found.low = place }
+            if reading.value > readings[found.high].value { found.high = place }
+            extremes[sort] = found
+        }
+        return Set(extremes.values.flatMap { [$0.low, $0.high] }).sorted().map { readings[$0] }
+    }
+
+    private static func isBeyond(_ value: Double, _ edge: Edge) -> Bool {
+        let limit = edge.limit
+        return switch edge.side {
+        case .low: limit.inclusive ? value <= limit.value : value < limit.value
+        case .high: limit.inclusive ? value >= limit.value : value > limit.value
+        }
     }
 
     private func axis(_ scale: Scale) -> HTML {
@@ -182,8 +252,8 @@ struct Chart {
     }
 
     /// Through what is to be believed.
-    private func line(_ scale: Scale) -> HTML {
-        let sound = readings.filter { !$0.isSuspect && $0.correction == nil }
+    private func line(_ drawn: [ChartReading], _ scale: Scale) -> HTML {
+        let sound = drawn.filter { !$0.isSuspect && $0.correction == nil }
         guard sound.count > 1 else { return .nothing }
         let points = sound.map { "\(Self.tenth(x($0.takenAt))),\(Self.tenth(y($0.value, scale)))" }
         return element("polyline", .svg(.points, points.joined(separator: " ")), .class("line"))
@@ -191,10 +261,11 @@ struct Chart {
 
     private static func tenth(_ value: Double) -> Double { (value * 10).rounded() / 10 }
 
-    /// A disc; suspect an open square, late a ring, entered in error a cross.
+    /// A disc; typed in a diamond, suspect an open square, late a ring, entered in error a cross.
     private func point(_ reading: ChartReading, _ scale: Scale) -> HTML {
         let (x, y) = (x(reading.takenAt), y(reading.value, scale))
         var words = "\(Signs.number(reading.value, kind)), \(time.short(reading.takenAt))"
+        if let typed = reading.typed { words += ", typed in by \(typed)" }
         if reading.isSuspect { words += ", suspect" }
         if reading.isLate { words += ", received late (\(time.short(reading.receivedAt)))" }
         if let correction = reading.correction { words += ", entered in error: \(correction)" }
@@ -207,6 +278,10 @@ struct Chart {
             } else if reading.isSuspect {
                 element(
                     "rect", .svg(.x, x - 4), .svg(.y, y - 4), .svg(.width, 8), .svg(.height, 8), .class("suspect"))
+            } else if reading.typed != nil {
+                element(
+                    "path", .svg(.d, "M\(x) \(y - 5.5) L\(x + 5.5) \(y) L\(x) \(y + 5.5) L\(x - 5.5) \(y) Z"),
+                    .class("typed"))
             } else {
                 element(
                     "circle", .svg(.cx, x), .svg(.cy, y), .svg(.r, reading.isLate ? 4.5 : 3.5),

@@ -11,16 +11,32 @@ final class StreamCount: Sendable {
     static let perSession = 8
     private let counts = Mutex<[SessionToken: Int]>([:])
 
-    /// False when that session has enough.
-    func begin(_ session: SessionToken) -> Bool {
-        counts.withLock { counts in
+    /// Nil when that session has enough.
+    func begin(_ session: SessionToken) -> Slot? {
+        let may = counts.withLock { counts in
             guard counts[session, default: 0] < Self.perSession else { return false }
             counts[session, default: 0] += 1
             return true
         }
+        return may ? Slot(self, session) : nil
     }
 
-    func end(_ session: SessionToken) {
+    var openStreams: Int { counts.withLock { $0.values.reduce(0, +) } }
+
+    /// One open stream. It ends with the last who holds it: also where the head of its answer could not be written.
+    final class Slot: Sendable {
+        private let count: StreamCount
+        private let session: SessionToken
+
+        fileprivate init(_ count: StreamCount, _ session: SessionToken) {
+            self.count = count
+            self.session = session
+        }
+
+        deinit { count.end(session) }
+    }
+
+    fileprivate func end(_ session: SessionToken) {
         counts.withLock { counts in
             let left = (counts[session] ?? 1) - 1
             counts[session] = left > 0 ? left : nil
@@ -43,10 +59,10 @@ extension PageResponder {
         guard try await desk.viewer(of: session, isActivity: false) != nil else {
             return text(.unauthorized, "signed out")
         }
-        guard streams.begin(session) else { return text(.tooManyRequests, "too many open pages") }
+        guard let slot = streams.begin(session) else { return text(.tooManyRequests, "too many open pages") }
         var headers = headers("text/event-stream")
         headers[HTTPField.Name(validated: "X-Accel-Buffering")] = "no"
-        let body = ResponseBody { writer in
+        let body = ResponseBody { [slot] writer in
             let (signals, feed) = AsyncStream<Signal>.makeStream(bufferingPolicy: .bufferingNewest(4))
             let news = desk.news()
             let tasks = [
@@ -67,7 +83,7 @@ extension PageResponder {
             ]
             defer {
                 for task in tasks { task.cancel() }
-                streams.end(session)
+                withExtendedLifetime(slot) {}
             }
             try await writer.write(ByteBuffer(string: "retry: 3000\nevent: pulse\ndata: hello\n\n"))
             for await signal in signals {

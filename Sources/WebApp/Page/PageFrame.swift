@@ -42,6 +42,7 @@ enum PageFrame {
                     element("a", .href(Place("service"))) { "Service" }
                     element("a", .href(Place("packs"))) { "Packs" }
                 }
+                element("a", .href(Place("minor"))) { "Technical" }
                 if viewer.maySearchAudit { element("a", .href(Place("audit"))) { "Who looked" } }
             }
             element("span", .class("who")) {
@@ -69,7 +70,7 @@ enum PageFrame {
                 if failed {
                     element("p", .class("notice bad"), .role("alert")) {
                         "Not signed in. Check all three, with a fresh code. After several failures an account waits, up to "
-                        "a quarter of an hour."
+                        "a quarter of an hour; from where you have signed in before, only your own failures count."
                     }
                 }
                 element("form", .method("post"), .action(Place("sign-in"))) {

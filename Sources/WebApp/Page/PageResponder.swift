@@ -9,7 +9,8 @@ import Synchronization
 
 /// Answers everything that people ask for: signs them in, shows them what the desk lets them see, and takes what they do.
 ///
-/// It holds nothing of its own but the count of open event streams: sessions, rights and data are the desk's.
+/// It holds nothing of its own but the count of open event streams and of attempts to sign in: sessions, rights and data
+/// are the desk's.
 struct PageResponder: Sendable {
     let desk: any CareDesk
     var leads: (any LeadDesk)?
@@ -18,6 +19,7 @@ struct PageResponder: Sendable {
     let origin: String
     let logger: Logger
     let streams = StreamCount()
+    let limit = SignInLimit()
 
     /// A form is short; what says to be longer is refused unread.
     static let formLimit = 16 * 1024
@@ -25,7 +27,7 @@ struct PageResponder: Sendable {
     private static let formTime = Duration.seconds(10)
 
     func respond(to request: Request, context: WebContext) async throws -> Response {
-        var response = await answer(to: request)
+        var response = await answer(to: request, context)
         // What is left of its body is not waited for.
         if response.status == .methodNotAllowed || request.method == .post && response.status.code >= 400 {
             response.headers[.connection] = "close"
@@ -39,14 +41,15 @@ struct PageResponder: Sendable {
         return response
     }
 
-    private func answer(to request: Request) async -> Response {
+    private func answer(to request: Request, _ context: WebContext) async -> Response {
         let parts = request.uri.path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
         do throws(CareDeskUnavailable) {
             switch (request.method, parts.first, parts.count) {
             case (.get, "assets", 2): return asset(parts[1])
             case (.head, "assets", 2): return asset(parts[1]).createHeadResponse()
             case (.get, "sign-in", 1): return signInPage(request)
-            case (.post, "sign-in", 1): return try await signIn(request)
+            case (.post, "sign-in", 1):
+                return try await signIn(request, from: SourceAddress.of(request, context.channel))
             case (.get, _, _), (.post, _, _):
                 guard let session = cookie.session(in: request.headers) else { return signedOut(request) }
                 if request.method == .post { return try await post(parts, request, session) }
@@ -60,10 +63,12 @@ struct PageResponder: Sendable {
             if case .misconfigured(let what) = error {
                 logger.error("the page can't be served", metadata: ["cause": "\(what)"])
             }
-            return html(
+            var answer = html(
                 PageFrame.message(
                     "Not now", "Homeward can't answer at the moment: \(words(error)). Alerts are still sent."),
                 status: .serviceUnavailable)
+            answer.headers[.retryAfter] = "5"
+            return answer
         }
     }
 
@@ -95,6 +100,10 @@ struct PageResponder: Sendable {
         case ("alerts", 2):
             guard let id = AlertID(parts[1]) else { return notThere }
             return try await alert(id, request, session, notice: notice(form))
+        case ("alerts", 3) where parts[2] == "history":
+            guard let id = AlertID(parts[1]) else { return notThere }
+            return try await history(id, form, request, session)
+        case ("minor", 1): return try await minor(request, session, notice: notice(form))
         case ("events", 1): return try await events(session)
         default:
             if let leads,
@@ -107,15 +116,15 @@ struct PageResponder: Sendable {
         }
     }
 
-    private func patient(
+    func patient(
         _ code: Identifier, _ form: WebForm?, _ request: Request, _ session: SessionToken,
-        notice: PatientPage.Notice?, status: HTTPResponse.Status = .ok
+        notice: PatientPage.Notice?, again: WebForm? = nil, status: HTTPResponse.Status = .ok
     ) async throws(CareDeskUnavailable) -> Response {
         let asked = form?["days"].flatMap { Int($0) } ?? 30
         let days = PatientPage.spans.contains(asked) ? asked : 30
         let sight = try await desk.patient(code, days: days, session)
         guard let file = seen(sight) else { return missing(sight, request) }
-        let page = PatientPage(file, form: SessionCookie.formToken(of: session), notice: notice)
+        let page = PatientPage(file, form: SessionCookie.formToken(of: session), notice: notice, again: again)
         return html(page.page, status: status)
     }
 
@@ -148,7 +157,14 @@ struct PageResponder: Sendable {
     private static let done: [String: String] = [
         "acknowledge": "Acknowledged.", "take": "It is yours.", "shelve": "Shelved.", "unshelve": "Taken back.",
         "resolve": "Resolved.", "marked": "Marked as entered in error.",
-        "marked-before": "It had been marked before.",
+        "marked-before": "It had been marked before.", "hand-over": "Handed over.", "calls": "The call is logged.",
+        "reviews": "The review is signed off.", "follow-ups": "The follow-up is set.",
+        "follow-ups-done": "The follow-up is done.", "readings": "Typed in, and judged.",
+        "readings-wait": "Typed in; it is judged in a moment. Load the page again to see it.",
+        "pauses": "Paused.", "discharge": "Their monitoring has ended.", "take-back": "They are monitored again.",
+        "readers": "Done: the new reader is theirs from now on.", "before": "This had been done already.",
+        "minor": "Acknowledged.",
+        "minor-some": "Acknowledged, but for those that have spoken again: they are still here.",
     ]
 
     private func notice(_ form: WebForm) -> PatientPage.Notice? {
@@ -175,6 +191,9 @@ struct PageResponder: Sendable {
         case ("alerts", 2):
             guard let id = AlertID(parts[1]), let wanted = Self.request(id, form) else { return notThere }
             return try await act(wanted, form["do"] ?? "", request, session)
+        case ("minor", 1): return try await acknowledgeMinor(form, request, session)
+        case ("patients", 3) where parts[2] != "corrections" && !LeadResponder.patientForms.contains(parts[2]):
+            return try await patientAction(parts[1], parts[2], form, request, session)
         case ("patients", 3) where parts[2] == "corrections":
             guard let code = Identifier(parts[1]), let device = form["device"].flatMap({ Identifier($0) }),
                 let report = form["report"].flatMap({ Identifier($0, grammar: .report) }),
@@ -222,6 +241,9 @@ struct PageResponder: Sendable {
         switch form["do"] {
         case "acknowledge": verb = .acknowledge
         case "take": verb = .take
+        case "hand-over":
+            guard let to = form["to"].flatMap({ Identifier($0) }) else { return nil }
+            verb = .handOver(to)
         case "unshelve": verb = .unshelve
         case "resolve": verb = .resolve
         case "shelve":
@@ -239,16 +261,27 @@ struct PageResponder: Sendable {
         return html(PageFrame.signIn(failed: false, next: next))
     }
 
-    private func signIn(_ request: Request) async throws(CareDeskUnavailable) -> Response {
+    private func signIn(_ request: Request, from address: String) async throws(CareDeskUnavailable) -> Response {
         guard isOurs(request) else { return text(.forbidden, "sign in on this page") }
+        guard limit.take(address) else {
+            var answer = html(
+                PageFrame.message(
+                    "Too many attempts",
+                    "Too many have tried to sign in from this network. Wait a minute, then try again. Whoever is signed in "
+                        + "stays so."),
+                status: .tooManyRequests)
+            answer.headers[.retryAfter] = "60"
+            return answer
+        }
         guard let form = await form(of: request) else { return text(.badRequest, Self.noForm) }
         let next = form["next"].flatMap(Self.ownPlace)
         let attempt = SignInAttempt(
             careManager: form["code"] ?? "", password: Array((form.exactly("password") ?? "").utf8.prefix(1024)),
-            oneTimeCode: (form["digits"] ?? "").filter { !$0.isWhitespace })
+            oneTimeCode: (form["digits"] ?? "").filter { !$0.isWhitespace }, address: address)
         guard case .signedIn(let session) = try await desk.signIn(attempt) else {
             return html(PageFrame.signIn(failed: true, next: next), status: .forbidden)
         }
+        limit.giveBack(address)
         var answer = redirect(Place())
         if let next { answer.headers[.location] = next }
         answer.headers[.setCookie] = cookie.setting(session)

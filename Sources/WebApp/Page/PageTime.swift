@@ -45,6 +45,18 @@ struct PageTime: Sendable {
         return "\(parts.day ?? 0) \(month)"
     }
 
+    /// `2026-11-23`
+    func isoDay(_ instant: Instant) -> String {
+        let parts = parts(instant)
+        return "\(parts.year ?? 0)-\(two(parts.month))-\(two(parts.day))"
+    }
+
+    /// Nine in the morning of the next day, as a form has it.
+    var tomorrowMorning: String { isoDay(midnight(after: now)) + "T09:00" }
+
+    /// Of the same day as now.
+    func isToday(_ instant: Instant) -> Bool { isoDay(instant) == isoDay(now) }
+
     /// Less than a minute ago.
     func isFresh(_ instant: Instant) -> Bool { now - instant < .minutes(1) }
 

@@ -10,6 +10,8 @@ struct PatientPage {
     let form: String
     /// What has just been done, or why it was not.
     let notice: Notice?
+    /// What was typed and refused, so that nobody types it twice.
+    let again: WebForm?
     private let time: PageTime
 
     struct Notice {
@@ -17,7 +19,8 @@ struct PatientPage {
         var isBad: Bool
     }
 
-    init(_ file: PatientFile, form: String, notice: Notice?) {
+    init(_ file: PatientFile, form: String, notice: Notice?, again: WebForm? = nil) {
+        self.again = again
         self.file = file
         self.form = form
         self.notice = notice
@@ -39,18 +42,24 @@ struct PatientPage {
             element("div", .class("columns")) {
                 element("div") {
                     alerts
+                    PatientForms(file: file, form: form, again: again, time: time).part
+                    history.waiting
                     charts
                     readings
                 }
                 element("aside") {
                     contact
+                    NEWS2Card(file: file, time: time).part
                     plan
                     devices
                     answers
+                    history.done
                 }
             }
         }
     }
+
+    private var history: PatientHistory { PatientHistory(file: file, form: form, time: time) }
 
     private var heading: HTML {
         element("div", .class("bar")) {
@@ -60,6 +69,14 @@ struct PatientPage {
             }
             if let row = file.row { Signs.state(row.triage.state) }
             if patient.profile.highRisk { element("span", .class("tag")) { "High risk" } }
+            if let discharge = patient.discharge {
+                element("span", .class("tag")) {
+                    "\(discharge.because == .died ? "Died" : "Discharged"), \(time.day(discharge.at))"
+                }
+            }
+            if let reviewed = file.row?.reviewedAt, time.isToday(reviewed) {
+                element("span", .class("tag plain")) { "Reviewed \(time.clock(reviewed))" }
+            }
             element("span", .class("small")) {
                 "As at \(time.clock(file.at)). "
                 file.row?.triage.reasons.first.map(Signs.reason) ?? "Nothing to do"
@@ -114,16 +131,27 @@ struct PatientPage {
             if kinds.isEmpty { element("p", .class("empty")) { "No readings in \(file.days) days." } }
             for kind in kinds {
                 Chart(
-                    kind: kind, readings: byKind[kind] ?? [], plan: file.plan, marks: marks(of: kind), start: start,
-                    time: time
+                    kind: kind, readings: byKind[kind] ?? [], spans: spans(from: start), marks: marks(of: kind),
+                    start: start, time: time
                 ).part
             }
             if !kinds.isEmpty {
                 element("p", .class("small")) {
-                    "Bands are the limits of now. A disc is a reading, a larger ring one that came late, an open square a "
-                    "suspect one, a cross one entered in error; a triangle on a line is an alert."
+                    "Bands are the patient's limits as they were at each time, over the packs of now. A disc is a reading, a "
+                    "larger ring one that came late, a diamond one that was typed in, an open square a suspect one, a cross "
+                    "one entered in error; a triangle on a line is an alert. Where there are more readings than there is "
+                    "room, the lowest and the highest of each kind of point stand for the others."
                 }
             }
+        }
+    }
+
+    private func spans(from start: Instant) -> [Chart.Span] {
+        guard !file.pastPlans.isEmpty else { return [Chart.Span(from: start, until: file.at, plan: file.plan)] }
+        let ends = file.pastPlans.dropFirst().map(\.from) + [file.at]
+        return zip(file.pastPlans, ends).enumerated().compactMap { place, span in
+            let from = place == 0 ? start : max(span.0.from, start)
+            return from < span.1 ? Chart.Span(from: from, until: span.1, plan: span.0.plan) : nil
         }
     }
 
@@ -144,7 +172,7 @@ struct PatientPage {
         let latest = file.readings.reversed().prefix(60)
         return element("section") {
             element("details", .class("card")) {
-                element("summary") { "The last \(latest.count) readings" }
+                element("summary") { latest.count == 1 ? "The last reading" : "The last \(latest.count) readings" }
                 element("table", .class("readings")) {
                     element("thead") {
                         element("tr") {
@@ -173,6 +201,10 @@ struct PatientPage {
             element("td") {
                 if reading.isSuspect { element("span", .class("tag")) { "Suspect" } }
                 if reading.isLate { element("span", .class("tag plain")) { "Late" } }
+                if let typed = reading.typed {
+                    element("span", .class("tag plain")) { "Typed in" }
+                    element("bdi") { typed }
+                }
                 if let correction = reading.correction {
                     element("span") { "Entered in error (\(correction))" }
                 } else if file.viewer.mayAct {
@@ -205,7 +237,7 @@ struct PatientPage {
         return element("section", .class("card")) {
             element("h2") { "Contact" }
             facts([
-                ("Telephone", details.phone), ("Prefers", details.contactPreference),
+                ("Telephone", details.phone ?? "not known"), ("Prefers", details.contactPreference),
                 ("Next of kin", details.nextOfKin),
                 ("GP practice", details.gpPractice), ("Language", details.language),
                 ("NHS number", details.nhsNumber.map(Self.grouped)),
@@ -303,8 +335,8 @@ struct PatientPage {
     private var devices: HTML {
         element("section", .class("card")) {
             element("h2") { "Readers" }
-            if file.devices.isEmpty { element("p", .class("empty")) { "None." } }
-            for device in file.devices {
+            if file.devices.allSatisfy({ TypedReader.isTyped($0.code) }) { element("p", .class("empty")) { "None." } }
+            for device in file.devices where !TypedReader.isTyped(device.code) {
                 element("h3") {
                     element("bdi") { device.code.description }
                     if let until = device.until, until <= file.at { element("span", .class("tag plain")) { "Before" } }

@@ -41,8 +41,15 @@ enum Signs {
         return words.prefix(1).uppercased() + words.dropFirst()
     }
 
+    private static func digits(_ kind: Kind) -> Int {
+        kind == .fev1 ? 2 : [.temperature, .weight, .glucose, .ketones, .inr].contains(kind) ? 1 : 0
+    }
+
+    /// The least difference that `number` shows.
+    static func step(_ kind: Kind) -> Double { [1, 0.1, 0.01][digits(kind)] }
+
     static func number(_ value: Double, _ kind: Kind) -> String {
-        let digits = kind == .fev1 ? 2 : [.temperature, .weight, .glucose, .ketones, .inr].contains(kind) ? 1 : 0
+        let digits = digits(kind)
         // What was converted has more digits than its meter.
         return value.formatted(
             .number.precision(.fractionLength(0...max(digits, 0))).grouping(.never).locale(Locale(identifier: "en_GB")))

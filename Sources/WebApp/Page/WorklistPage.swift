@@ -3,14 +3,41 @@ import Clinical
 
 /// What of the worklist is asked for.
 struct WorklistFilter: Sendable {
-    var mine = false
+    /// Whose patients: the viewer's own, nobody's, or those of that care manager.
+    enum Owner: Hashable, Sendable {
+        case mine
+        case nobody
+        case careManager(Identifier)
+
+        init?(_ text: String) {
+            switch text {
+            case "mine": self = .mine
+            case "nobody": self = .nobody
+            default:
+                guard let code = Identifier(text) else { return nil }
+                self = .careManager(code)
+            }
+        }
+
+        var text: String {
+            switch self {
+            case .mine: "mine"
+            case .nobody: "nobody"
+            case .careManager(let code): code.description
+            }
+        }
+    }
+
+    var owner: Owner?
+    var site: Identifier?
     var condition: String?
     var state: TriageState?
     var search: String?
     var page = 0
 
     init(_ form: WebForm) {
-        mine = form["who"] == "mine"
+        owner = form["who"].flatMap(Owner.init)
+        site = form["site"].flatMap { Identifier($0) }
         condition = form["condition"]
         state = form["state"].flatMap(TriageState.init(rawValue:))
         search = form["q"]
@@ -19,7 +46,8 @@ struct WorklistFilter: Sendable {
 
     var query: [(String, String)] {
         var query: [(String, String)] = []
-        if mine { query.append(("who", "mine")) }
+        if let owner { query.append(("who", owner.text)) }
+        if let site { query.append(("site", site.description)) }
         if let condition { query.append(("condition", condition)) }
         if let state { query.append(("state", state.rawValue)) }
         if let search { query.append(("q", search)) }
@@ -28,7 +56,13 @@ struct WorklistFilter: Sendable {
     }
 
     func takes(_ row: WorklistRow, _ viewer: Viewer) -> Bool {
-        if mine, row.triage.keyWorker != viewer.careManager { return false }
+        switch owner {
+        case .mine where row.triage.keyWorker != viewer.careManager: return false
+        case .nobody where row.triage.keyWorker != nil: return false
+        case .careManager(let code) where row.triage.keyWorker != code: return false
+        default: break
+        }
+        if let site, row.triage.site != site { return false }
         if let condition, !row.conditions.contains(condition) { return false }
         if let state, row.triage.state != state { return false }
         guard let search else { return true }
@@ -71,6 +105,14 @@ struct WorklistPage {
             element("p", .id("announce"), .class("visually-hidden"), .aria(.live, "assertive"))
             filters
             part
+            element("details", .id("keys"), .class("small keys")) {
+                element("summary") { "Keys" }
+                element("p") {
+                    "j and k go down and up, Enter opens, / searches, m shows your own patients and everybody's, t shows the "
+                    "technical alerts, ? opens this. On a patient's page j and k go from alert to alert, c logs a call, "
+                    "r types in a reading, u goes back to the worklist."
+                }
+            }
         }
     }
 
@@ -81,10 +123,20 @@ struct WorklistPage {
 
     private var filters: HTML {
         element("form", .method("get"), .action(Place()), .class("filters"), .role("search")) {
-            element("label", .for("who")) { "Patients" }
+            element("label", .for("who")) { "Patients of" }
             element("select", .id("who"), .name("who")) {
-                option("", "of the site", filter.mine ? "mine" : "")
-                option("mine", "mine", filter.mine ? "mine" : "")
+                option("", "the team", filter.owner?.text ?? "")
+                option("mine", "me", filter.owner?.text ?? "")
+                option("nobody", "nobody", filter.owner?.text ?? "")
+                for (code, name) in list.team.sorted(by: { $0.key.description < $1.key.description })
+                where code != list.viewer.careManager { option(code.description, name, filter.owner?.text ?? "") }
+            }
+            if sites.count > 1 {
+                element("label", .for("site")) { "Site" }
+                element("select", .id("site"), .name("site")) {
+                    option("", "any", filter.site?.description ?? "")
+                    for site in sites { option(site, site, filter.site?.description ?? "") }
+                }
             }
             element("label", .for("condition")) { "Condition" }
             element("select", .id("condition"), .name("condition")) {
@@ -105,6 +157,8 @@ struct WorklistPage {
             element("button", .type("submit")) { "Show" }
         }
     }
+
+    private var sites: [String] { Set(list.rows.map(\.triage.site.description)).sorted() }
 
     private func option(_ value: String, _ words: String, _ chosen: String) -> HTML {
         element("option", .value(value), .selected(value == chosen)) { words }
@@ -194,6 +248,16 @@ struct WorklistPage {
                         element("span", .class("tag")) { "Recovered, not yet seen: \(row.recoveredUnseen)" }
                     }
                     if row.muted > 0 { element("span", .class("tag plain")) { "Shelved: \(row.muted)" } }
+                    if triage.isDischarged { element("span", .class("tag plain")) { "No longer monitored" } }
+                    if let followUp = row.followUp {
+                        element("span", .class("tag")) { "Follow-up" }
+                        "\(time.short(followUp.due)): "
+                        element("bdi") { followUp.note }
+                        " "
+                    }
+                    if let reviewed = row.reviewedAt, time.isToday(reviewed) {
+                        element("span", .class("tag plain")) { "Reviewed \(time.clock(reviewed))" }
+                    }
                 }
             }
             element("td", .class("when unanswered")) {

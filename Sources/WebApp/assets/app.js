@@ -6,15 +6,30 @@
   const announce = document.getElementById("announce");
   const sound = document.getElementById("sound");
 
-  // Keys: j and k move, Enter opens, / searches.
+  // Keys: j and k move, Enter opens, / searches; the worklist tells the others.
   const rows = () => Array.from(document.querySelectorAll("#list tr.row"));
+  const stops = () => (list() ? rows() : Array.from(document.querySelectorAll("article.alert")));
   const go = (step) => {
-    const all = rows();
+    const all = stops();
     if (!all.length) return;
     const now = all.findIndex((row) => row.contains(document.activeElement));
     const next = all[Math.min(Math.max(now + step, 0), all.length - 1)];
-    next.querySelector("a").focus();
+    next.querySelector("a, button, summary").focus();
     next.scrollIntoView({ block: "nearest" });
+  };
+  const unfold = (id) => {
+    const part = document.getElementById(id);
+    if (!part) return false;
+    part.open = true;
+    const field = part.querySelector("select, input:not([type=hidden]), textarea") || part.querySelector("summary");
+    field.focus();
+    return true;
+  };
+  const mine = () => {
+    const query = new URLSearchParams(location.search);
+    if (query.get("who") === "mine") query.delete("who"); else query.set("who", "mine");
+    query.delete("page");
+    location.assign("/?" + query);
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -29,7 +44,13 @@
       if (!search) return;
       search.focus();
       search.select();
-    } else return;
+    } else if (event.key === "m" && list()) mine();
+    else if (event.key === "t" && list()) location.assign("/minor");
+    else if (event.key === "?" && list()) unfold("keys");
+    else if (event.key === "c" && !list()) { if (!unfold("do-calls")) return; }
+    else if (event.key === "r" && !list()) { if (!unfold("do-readings")) return; }
+    else if (event.key === "u" && !list() && !document.getElementById("code")) location.assign("/");
+    else return;
     event.preventDefault();
   });
 
@@ -88,9 +109,14 @@
   let asking = false;
   let again = false;
   let ended = false;
+  let asked = 0;
+  // Twice a second at most, however much there is to tell.
   const refresh = async () => {
     if (asking) { again = true; return; }
     asking = true;
+    const wait = asked + 500 - Date.now();
+    if (wait > 0) await new Promise((done) => setTimeout(done, wait));
+    asked = Date.now();
     try {
       const query = new URLSearchParams(location.search);
       query.set("part", "list");

@@ -1,0 +1,135 @@
+import Clinical
+import Formats
+import Foundation
+import PostgresStore
+import Registry
+
+/// What the page changes in the registry: the fields to write, from those that stand there.
+extension RegistryChange.Base {
+    typealias Edit = [RegistryKey: [String: FieldValue]]
+
+    private static let over = RegistryChange.Refusal("they are no longer monitored")
+
+    private func patient(_ code: Identifier) -> RegistryKey {
+        RegistryKey(entity: .patient, code: code.description)
+    }
+
+    private func monitored(_ code: Identifier) throws(RegistryChange.Refusal) -> Patient {
+        guard let patient = registry.patients[code] else { throw RegistryChange.Refusal("the registry lacks them") }
+        guard patient.discharge == nil else { throw Self.over }
+        return patient
+    }
+
+    func pausing(
+        _ code: Identifier, from: CalendarDate, until: CalendarDate, _ reason: String
+    ) throws(RegistryChange.Refusal) -> Edit {
+        let monitored = try monitored(code)
+        guard from <= until else { throw RegistryChange.Refusal("the pause would end before it begins") }
+        guard let today = day(monitored.profile.timeZone), until >= today else {
+            throw RegistryChange.Refusal("the pause would be over already")
+        }
+        var pauses: [FieldValue] = []
+        if case .array(let others) = fields[patient(code)]?["pauses"] { pauses = others }
+        pauses.append(
+            .object([
+                "from": .string(from.description), "until": .string(until.description), "reason": .string(reason),
+            ]))
+        return [patient(code): ["pauses": .array(pauses)]]
+    }
+
+    /// Where the patient lives.
+    private func day(_ timeZone: String) -> CalendarDate? {
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = TimeZone(identifier: timeZone) ?? .gmt
+        let date = Date(timeIntervalSince1970: Interval(microseconds: now.microseconds).seconds)
+        let parts = calendar.dateComponents([.year, .month, .day], from: date)
+        return CalendarDate(year: parts.year ?? 0, month: parts.month ?? 0, day: parts.day ?? 0)
+    }
+
+    /// Nothing is expected any more, and no reader is theirs: what one sends from now on is nobody's.
+    func discharging(_ code: Identifier, because cause: Discharge.Cause) throws(RegistryChange.Refusal) -> Edit {
+        _ = try monitored(code)
+        var edit: Edit = [
+            patient(code): [
+                "discharged": .object(["at": .string(RFC3339.format(now)), "because": .string(cause.rawValue)]),
+                "schedule": .array([]),
+            ]
+        ]
+        for (device, entry) in registry.devices where entry.pairings.contains(where: { isTheirs($0, code) }) {
+            let left = entry.pairings.compactMap { isTheirs($0, code) ? ended($0) : $0 }
+            edit[RegistryKey(entity: .device, code: device.description)] = ["pairings": Self.value(left)]
+        }
+        return edit
+    }
+
+    /// - Parameter old: nil where the patient has none: the new one is given.
+    func replacing(
+        _ old: Identifier?, with new: Identifier, of code: Identifier
+    ) throws(RegistryChange.Refusal) -> Edit {
+        let monitored = try monitored(code)
+        guard old != new else { throw RegistryChange.Refusal("it is the same reader") }
+        guard !TypedReader.isTyped(new), !(old.map(TypedReader.isTyped) ?? false) else {
+            throw RegistryChange.Refusal("that is no reader, but what was typed in")
+        }
+        var edit: Edit = [:]
+        if let old {
+            guard let pairings = registry.devices[old]?.pairings, pairings.contains(where: { isTheirs($0, code) })
+            else {
+                throw RegistryChange.Refusal("\(old) is not this patient's")
+            }
+            let left = pairings.compactMap { isTheirs($0, code) ? ended($0) : $0 }
+            edit[RegistryKey(entity: .device, code: old.description)] = ["pairings": Self.value(left)]
+        }
+        var pairings: [Pairing] = []
+        if let device = registry.devices[new] {
+            guard device.site == monitored.site else { throw RegistryChange.Refusal("\(new) is of another site") }
+            guard !device.pairings.contains(where: { $0.until.map { $0 > now } ?? true }) else {
+                throw RegistryChange.Refusal("\(new) is somebody's, or is promised to somebody")
+            }
+            pairings = device.pairings
+        }
+        pairings.append(Pairing(patient: code, from: now))
+        edit[RegistryKey(entity: .device, code: new.description)] = [
+            "site": .string(monitored.site.description), "pairings": Self.value(pairings),
+        ]
+        return edit
+    }
+
+    /// The reader that stands for what the patient tells; as long ago as a report may be about.
+    func givingVoice(to code: Identifier, _ device: Identifier) throws(RegistryChange.Refusal) -> Edit {
+        let monitored = try monitored(code)
+        let known = registry.devices[device]
+        guard known.map({ $0.site == monitored.site }) ?? true else { throw RegistryChange.Refusal("not at this site") }
+        if known?.pairings.contains(where: { isTheirs($0, code) }) ?? false { return [:] }
+        var pairings = known?.pairings ?? []
+        let last = pairings.compactMap(\.until).max()
+        pairings.append(Pairing(patient: code, from: max(now - .days(31), last ?? now - .days(31))))
+        return [
+            RegistryKey(entity: .device, code: device.description): [
+                "site": .string(monitored.site.description), "can_ask": .boolean(false),
+                "pairings": Self.value(pairings),
+            ]
+        ]
+    }
+
+    /// Now or later.
+    private func isTheirs(_ pairing: Pairing, _ code: Identifier) -> Bool {
+        pairing.patient == code && (pairing.until.map { $0 > now } ?? true)
+    }
+
+    /// Nil where it had not begun.
+    private func ended(_ pairing: Pairing) -> Pairing? {
+        pairing.from < now ? Pairing(patient: pairing.patient, from: pairing.from, until: now) : nil
+    }
+
+    private static func value(_ pairings: [Pairing]) -> FieldValue {
+        .array(
+            pairings.map { pairing in
+                var fields: [String: FieldValue] = [
+                    "patient": .string(pairing.patient.description), "from": .string(RFC3339.format(pairing.from)),
+                ]
+                if let until = pairing.until { fields["until"] = .string(RFC3339.format(until)) }
+                return .object(fields)
+            })
+    }
+}

@@ -1,0 +1,130 @@
+public import Clinical
+public import Ingestion
+
+/// The row of `lease` that this instance holds or waits for, on a connection of its own. One thread.
+public final class PostgresLease {
+    /// How long the lease lasts without being renewed, by the server's clock.
+    public static let span = Interval.seconds(6)
+
+    /// How the lease stands after a look at it.
+    public struct Answer: Sendable, Hashable {
+        public var epoch: Int64
+        public var isMine: Bool
+        /// Whose it is: the machine's name and the sites that it serves.
+        public var holder: String
+        public var sites: String
+        /// How often it has been renewed, ever.
+        public var mark: Int64
+        /// Until it ends, unless it is renewed.
+        public var left: Interval
+        /// The machines that wait for it; nil: none.
+        public var standbys: String?
+        /// Something waits to be judged by the holder.
+        public var hasHandover: Bool
+        /// What was due before a restore waits for a person's word.
+        public var isHeld: Bool
+    }
+
+    private var connection: PostgresConnection
+    private let shard: String
+    private let instance: String
+    private let name: String
+    private let sites: String
+
+    private static let renewal = Statement(
+        name: "renew_lease",
+        sql: """
+            SELECT lease_epoch, is_mine, holder_name, holder_sites, mark, left_us, standbys, has_handover, is_held
+            FROM homeward.renew_lease($1::text, $2::text, $3::text, $4::text, $5::int8, $6::bool, $7::int8,
+                $8::int8 * interval '1 microsecond')
+            """)
+    private static let giveUp = Statement(
+        name: "release_lease",
+        sql: """
+            UPDATE homeward.lease SET expires_at = now()
+            WHERE shard = $1::text AND epoch = $2::int8 AND instance = $3::text
+            """)
+
+    /// Connects at the first call, not here.
+    ///
+    /// - Parameters:
+    ///   - instance: what makes it the same over its lives; two that run at once have different ones.
+    ///   - name: its machine's, for people.
+    public init(
+        _ configuration: DatabaseConfiguration, shard: String, instance: String, name: String, sites: String
+    ) {
+        connection = PostgresConnection(configuration.named("lease"))
+        self.shard = shard
+        self.instance = instance
+        self.name = name
+        self.sites = sites
+    }
+
+    /// Renews the lease, takes it where it is free, or notes that this instance waits for it.
+    ///
+    /// - Parameters:
+    ///   - epoch: of which it is held, or was last; nil: none.
+    ///   - isStart: this life has not held it: an earlier life's is taken at once.
+    ///   - mark: the most renewals ever seen; where the database is behind, what was due before waits from now on.
+    public func renew(_ epoch: Int64?, isStart: Bool, mark: Int64?) throws(StoreFailure) -> Answer {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        for text in [shard, instance, name, sites] { parameters.add(text) }
+        if let epoch { parameters.add(epoch) } else { parameters.addNull() }
+        parameters.add(UInt8(isStart ? 1 : 0))
+        if let mark { parameters.add(mark) } else { parameters.addNull() }
+        parameters.add(Self.span.microseconds)
+        let row = try connection.run(Self.renewal, parameters, doing: "renewing the lease")
+        guard let epoch = row.int64(0, 0), let isMine = row.boolean(0, 1), let mark = row.int64(0, 4),
+            let left = row.int64(0, 5)
+        else { throw StoreFailure(kind: .transient, message: "renewing the lease: it was taken away meanwhile") }
+        return Answer(
+            epoch: epoch, isMine: isMine, holder: row.text(0, 2) ?? "", sites: row.text(0, 3) ?? "", mark: mark,
+            left: Interval(microseconds: left), standbys: row.text(0, 6), hasHandover: row.boolean(0, 7) ?? false,
+            isHeld: row.boolean(0, 8) ?? false)
+    }
+
+    /// Whoever waits may take it at once.
+    public func release(_ epoch: Int64) throws(StoreFailure) {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.add(shard)
+        parameters.add(epoch)
+        parameters.add(instance)
+        _ = try connection.run(Self.giveUp, parameters, doing: "releasing the lease")
+    }
+}
+
+/// Refuses what a holder that was taken over from is about to commit.
+enum LeaseFence {
+    static let hold = Statement(
+        name: "hold_lease", sql: "SELECT homeward.hold_lease($1::text, $2::int8)")
+    static let commit = Statement(name: "COMMIT", sql: "COMMIT")
+
+    /// The condition of a statement that only the holder may run: `$shard` and `$epoch`, null for whoever has no lease.
+    static func add(_ seat: LeaseSeat?, to parameters: inout PostgresParameters) {
+        if let seat {
+            parameters.add(seat.shard)
+            // No epoch is below 1.
+            parameters.add(seat.epoch ?? 0)
+        } else {
+            parameters.addNull()
+            parameters.addNull()
+        }
+    }
+
+    static func calls(_ seat: LeaseSeat) throws(StoreFailure) -> [(statement: Statement, parameters: PostgresParameters)]
+    {
+        switch seat.standing {
+        case .holder(let epoch?):
+            var parameters = PostgresParameters()
+            parameters.add(seat.shard)
+            parameters.add(epoch)
+            return [(hold, parameters), (commit, PostgresParameters())]
+        case .holder(nil):
+            throw StoreFailure(kind: .transient, message: "committing: the lease is not taken yet")
+        case .undecided, .standby:
+            throw StoreFailure(kind: .fenced, message: "committing: the lease is not held")
+        }
+    }
+}
