@@ -12,6 +12,8 @@ struct LeadResponder: Sendable {
 
     /// Bytes of a reason.
     static let longestNote = 2000
+    /// Of `/patients/{code}/…`, the forms that are this part's.
+    static let patientForms: Set<String> = ["plan", "sharing"]
 
     /// Nil for what is not this part's.
     func get(

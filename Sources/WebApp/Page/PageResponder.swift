@@ -192,7 +192,7 @@ struct PageResponder: Sendable {
             guard let id = AlertID(parts[1]), let wanted = Self.request(id, form) else { return notThere }
             return try await act(wanted, form["do"] ?? "", request, session)
         case ("minor", 1): return try await acknowledgeMinor(form, request, session)
-        case ("patients", 3) where parts[2] != "corrections":
+        case ("patients", 3) where parts[2] != "corrections" && !LeadResponder.patientForms.contains(parts[2]):
             return try await patientAction(parts[1], parts[2], form, request, session)
         case ("patients", 3) where parts[2] == "corrections":
             guard let code = Identifier(parts[1]), let device = form["device"].flatMap({ Identifier($0) }),
