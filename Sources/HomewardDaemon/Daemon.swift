@@ -36,7 +36,7 @@ struct Daemon {
     private let coverage: CoverageWatch
     private let dailyMessages: DailyMessages
     private let certificateExpiry = CertificateExpiry()
-    private let board: RegistryBoard
+    private let registry: RegistryBoard
     private let notification = ServiceNotification()
 
     init(_ loaded: LoadedConfiguration, state: StateDirectory, logger: Logger) throws {
@@ -129,7 +129,7 @@ struct Daemon {
             logger: Logger(label: "coverage"))
         dailyMessages = DailyMessages(
             loaded.database, registry: board, channels: channels, seat: seat, logger: Logger(label: "daily-message"))
-        self.board = board
+        registry = board
         self.instruments = instruments
         observe()
     }
@@ -167,8 +167,7 @@ struct Daemon {
         }
         let certificates = CertificateWatch(
             files: CertificateFiles(loaded.configuration), expiry: certificateExpiry, commit: pipeline.commit,
-            board: board,
-            logger: Logger(label: "certificates"))
+            board: registry, logger: Logger(label: "certificates"))
         // Services stop in the reverse order of this list.
         let services: [any Service] =
             http + [desk, leads, board, packKeeper, lease, probe, coverage, dailyMessages]

@@ -11,6 +11,8 @@ struct Candidate: Sendable {
     var admission: Admission
     /// Of a report that a person released from quarantine.
     var release: Int64?
+    /// A care manager typed it in: it came by no broker.
+    var isTyped = false
 
     init(
         message: Message, decoded: Decoded, outcome: Outcome = Outcome(),

@@ -25,7 +25,7 @@ struct CommitAccounts {
         instruments.commitSeconds.observe(Double(now - started) / 1e9)
         if !batch.isEmpty { instruments.stages.batchReports.observe(Double(batch.count)) }
         // Before what became of them, so that no scrape sees more ended than received.
-        instruments.reportsReceived.add(report.released)
+        instruments.reportsReceived.add(report.released + batch.count { $0.isTyped })
         instruments.reportsStored.add(report.stored)
         instruments.readingsStored.add(report.readingsStored)
         instruments.reportsDuplicate.add(report.duplicate)

@@ -73,11 +73,11 @@ extension CommitStage {
             var batch = waiting.map { waiting in
                 var candidate = Candidate(message: waiting.message, decoded: Decoded())
                 decoder.decode(candidate.message, into: &candidate.decoded)
+                candidate.isTyped = true
                 return candidate
             }
             let limit = linux_monotonic_nanoseconds() + Spooling.drainPatience
             guard case .committed = makeDurable(&batch, until: limit, attempts: 2) else { return }
-            accounts.instruments.reportsReceived.add(batch.count)
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)
             _ = try store.begin()
             try store.note(zip(waiting, batch).compactMap { $0.outcome(of: $1.outcome) })

@@ -1,6 +1,7 @@
 import Alerting
 import CLinux
 import Clinical
+import Registry
 import Synchronization
 
 /// The worklist as each viewer was shown it last, so that it is not made anew for each of their windows. Any thread.
