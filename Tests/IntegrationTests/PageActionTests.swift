@@ -60,6 +60,9 @@ extension EndToEndTests {
         try typeIn(visitor)
         try survive(visitor)
         try replaceAndDischarge(visitor)
+        _ = try stack.query(
+            "INSERT INTO homeward.information_sharing (patient, care_manager, added_by, word) "
+                + "VALUES ('P0001', 'gp-01', 'cm-01', 'the patient''s')")
         for (who, number) in [("gp-01", 2), ("cm-99", 3)] {
             let other = try Visitor(who, number, stack)
             #expect(try other.send("/patients/P0001/calls", "outcome=reached", once: 100 + number) == "404")

@@ -57,7 +57,7 @@ extension PostgresStoreSuite {
             #expect(deliveries.first?.attempts == 0)
         }
 
-        @Test func aMissingOrNewerSchemaSaysWhatToDo() throws {
+        @Test func `a schema that is missing says what to do, and a newer one is worked with`() throws {
             let database = try TestDatabase(migrated: false)
             let missing = #expect(throws: StoreFailure.self) { _ = try AlertReader(database.configuration).alerts() }
             #expect(missing?.kind == .misconfigured)
@@ -65,8 +65,7 @@ extension PostgresStoreSuite {
             _ = try Migrator.migrate(database.configuration)
             #expect(try AlertReader(database.configuration).alerts().isEmpty)
             try database.query("INSERT INTO homeward.schema_migration VALUES (999, 'later', '')")
-            let newer = #expect(throws: StoreFailure.self) { _ = try AlertReader(database.configuration).alerts() }
-            #expect(newer?.message.contains("newer") == true)
+            #expect(try AlertReader(database.configuration).alerts().isEmpty)
         }
 
         @Test func theProbeTellsWhetherTheServerAnswers() throws {
