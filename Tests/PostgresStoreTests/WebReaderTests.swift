@@ -338,6 +338,7 @@ extension PostgresStoreSuite {
             let database = try ward()
             let reader = WebReader(database.configuration)
             let session = try signIn(database, "cm-01")
+            #expect(try reader.looker(session, isActivity: true) != nil)
             let visible = try #require(try reader.visible(session, withPatients: true))
             #expect(visible.patients == [code("P0001"), code("P0002")])
             #expect(try reader.visible(session, withPatients: false)?.patients == nil)

@@ -158,7 +158,7 @@ struct ServicePage {
             if file.rows.isEmpty {
                 element("p", .class("empty")) { "Nothing is held." }
             } else {
-                table("Held reports", ["Received", "Reader", "Reason", "Release", ""]) {
+                table("Held reports", ["Received", "Reader", "Reason", "Release", "Look"]) {
                     for row in file.rows { line(row) }
                 }
             }
