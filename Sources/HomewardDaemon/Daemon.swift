@@ -116,7 +116,7 @@ struct Daemon {
             clientID: loaded.broker.clientID, stateDirectory: state.path,
             syntheticCode: Identifier(loaded.syntheticCode), seat: seat, commit: commit,
             logger: Logger(label: "database"))
-        desk = PostgresCareDesk(loaded.database, packs: packs, served: served, logger: Logger(label: "page"))
+        desk = PostgresCareDesk(loaded.database, packs: packKeeper, served: served, logger: Logger(label: "page"))
         self.board = Self.serviceBoard(instruments, pipeline.subscriber, probe, commit, lease)
         leads = PostgresLeadDesk(
             loaded.database, board: self.board, packs: packKeeper, desk: desk, served: served)

@@ -8,9 +8,12 @@ public import Registry
 /// level security leaves only what that session's care manager may see. One thread.
 public final class WebReader {
     var connection: PostgresConnection
+    private let isApproved: @Sendable () -> Bool
 
-    public init(_ configuration: DatabaseConfiguration) {
+    /// - Parameter isApproved: whether the packs in force are those that were approved last.
+    public init(_ configuration: DatabaseConfiguration, isApproved: @escaping @Sendable () -> Bool = { true }) {
         connection = PostgresConnection(configuration.named("web"))
+        self.isApproved = isApproved
     }
 
     // MARK: Sessions
@@ -102,7 +105,10 @@ public final class WebReader {
             parameters.add(hexadecimal(hash))
             try Self.enter(parameters, &connection)
             var value: Value?
-            if let viewer = try Self.viewer(&connection) { value = try body(viewer, self) }
+            if var viewer = try Self.viewer(&connection) {
+                viewer.hasApprovedLimits = viewer.hasApprovedLimits && isApproved()
+                value = try body(viewer, self)
+            }
             _ = try connection.query("COMMIT", doing: "reading for the page")
             return value
         } catch {

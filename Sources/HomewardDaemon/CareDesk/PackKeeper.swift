@@ -12,9 +12,10 @@ import Synchronization
 ///
 /// The one that was approved last, as the database keeps it; a changed file waits for its approval, and never leaves a
 /// patient without limits. A pack of which no content was ever approved is in force as it is configured, and every page
-/// says that the limits are not approved here. What was approved is kept beside the spool too, so that a daemon that starts
-/// while the database is away judges by it. Where an approved content can't be read any more, or does not go with the
-/// others, what was in force stays.
+/// says that the limits are not approved here. An approved pack whose file is gone stays: its patients keep their limits.
+/// What was approved is kept beside the spool too, so that a daemon that starts while the database is away judges by it.
+/// Where an approved content can't be read any more, or does not go with the others, what was in force stays; at a start,
+/// where nothing was, as many approved ones as go together, and the pages say so.
 ///
 /// It looks every few seconds: another instance may have taken the approval. Any thread may ask.
 final class PackKeeper: Service {
@@ -24,6 +25,9 @@ final class PackKeeper: Service {
         var approved: [PackBytes] = []
         var inForce: [PackBytes]
         var library: PackLibrary
+        /// Approved ones have been in force: what does not go together does not replace them.
+        var isSettled = false
+        var gone: Set<String> = []
         var complaint: String?
         var listeners: [@Sendable (PackLibrary) -> Void] = []
     }
@@ -60,6 +64,14 @@ final class PackKeeper: Service {
         state.withLock { state in
             Dictionary(state.inForce.map { ($0.code, $0.hash) }, uniquingKeysWith: { first, _ in first })
         }
+    }
+
+    /// Whether what is in force of every pack is what was approved last of it.
+    var isApproved: Bool { state.withLock { Self.isApproved($0.inForce, by: $0.approved) } }
+
+    static func isApproved(_ inForce: [PackBytes], by approved: [PackBytes]) -> Bool {
+        let hashes = Dictionary(approved.map { ($0.code, $0.hash) }, uniquingKeysWith: { $1 })
+        return hashes == Dictionary(inForce.map { ($0.code, $0.hash) }, uniquingKeysWith: { $1 })
     }
 
     /// Called with what is in force whenever that has changed.
@@ -100,29 +112,87 @@ final class PackKeeper: Service {
 
     /// - Parameter approved: nil: as they were known.
     private func take(approved: [PackBytes]?) {
-        let (wanted, isNew) = state.withLock { state in
+        let (configured, known, isNew, inForce, isSettled) = state.withLock { state in
             let isNew = approved.map { $0 != state.approved } ?? false
             if let approved { state.approved = approved }
-            return (Self.wanted(state.configured, approved: state.approved), isNew)
+            return (state.configured, state.approved, isNew, state.inForce, state.isSettled)
         }
-        if isNew { keep(approved ?? []) }
-        guard wanted != state.withLock({ $0.inForce }) else { return }
+        if isNew { keep(known) }
+        warn(of: Set(known.map(\.code)).subtracting(configured.map(\.code)))
+        let wanted = Self.wanted(configured, approved: known)
+        guard wanted != inForce else {
+            if !known.isEmpty { state.withLock { $0.isSettled = true } }
+            return
+        }
         let (library, problems) = PackLibrary.load(wanted)
-        guard problems.isEmpty else { return complain(problems.map(\.description).joined(separator: "; ")) }
-        let listeners = state.withLock { state in
-            state.inForce = wanted
+        if problems.isEmpty { return putInForce(wanted, library, isSettled: !known.isEmpty) }
+        complain(problems.map(\.description).joined(separator: "; "))
+        guard !isSettled, let most = Self.most(configured, approved: known) else { return }
+        let others = most.files.filter { !known.contains($0) }.map(\.code)
+        logger.error(
+            "of these packs what is configured is in force, though it is not approved",
+            metadata: ["packs": "\(others.joined(separator: ", "))"])
+        putInForce(most.files, most.library, isSettled: most.files.contains { known.contains($0) })
+    }
+
+    private func putInForce(_ files: [PackBytes], _ library: PackLibrary, isSettled: Bool) {
+        let listeners = state.withLock { state -> [@Sendable (PackLibrary) -> Void]? in
+            if isSettled { state.isSettled = true }
+            guard state.inForce != files else { return nil }
+            state.inForce = files
             state.library = library
-            state.complaint = nil
             return state.listeners
         }
+        guard let listeners else { return }
         logger.notice("packs in force have changed")
         for tell in listeners { tell(library) }
     }
 
-    /// Of each configured pack the content that was approved last, else the configured one.
+    /// Of each configured pack the content that was approved last, else the configured one; and what was approved of packs
+    /// that are not configured any more.
     static func wanted(_ configured: [PackBytes], approved: [PackBytes]) -> [PackBytes] {
         let byCode = Dictionary(approved.map { ($0.code, $0) }, uniquingKeysWith: { $1 })
-        return configured.map { byCode[$0.code] ?? $0 }
+        let gone = Set(byCode.keys).subtracting(configured.map(\.code))
+        return configured.map { byCode[$0.code] ?? $0 } + gone.sorted().compactMap { byCode[$0] }
+    }
+
+    /// As many approved contents as load together, the others as they are configured; for when all of them don't. Nil: not
+    /// even what is configured loads.
+    static func most(
+        _ configured: [PackBytes], approved: [PackBytes]
+    ) -> (files: [PackBytes], library: PackLibrary)? {
+        func loaded(_ approved: [PackBytes]) -> (files: [PackBytes], library: PackLibrary)? {
+            let files = wanted(configured, approved: approved)
+            let (library, problems) = PackLibrary.load(files)
+            return problems.isEmpty ? (files, library) : nil
+        }
+        for one in approved {
+            if let found = loaded(approved.filter { $0 != one }) { return found }
+        }
+        // More than one is in the way: one after another, again while any is added.
+        var kept: [PackBytes] = []
+        var best = loaded(kept)
+        var before = -1
+        while before < kept.count {
+            before = kept.count
+            for one in approved where !kept.contains(one) {
+                guard let found = loaded(kept + [one]) else { continue }
+                best = found
+                kept.append(one)
+            }
+        }
+        return best
+    }
+
+    private func warn(of gone: Set<String>) {
+        let isNew = state.withLock { state in
+            defer { state.gone = gone }
+            return !gone.isEmpty && state.gone != gone
+        }
+        guard isNew else { return }
+        logger.warning(
+            "approved packs that are not configured any more stay in force",
+            metadata: ["packs": "\(gone.sorted().joined(separator: ", "))"])
     }
 
     private func complain(_ words: String) {
@@ -131,8 +201,7 @@ final class PackKeeper: Service {
             return state.complaint != words
         }
         guard isNew else { return }
-        logger.error(
-            "approved packs can't be used together: what was in force stays", metadata: ["problem": "\(words)"])
+        logger.error("approved packs can't all be used together", metadata: ["problem": "\(words)"])
     }
 
     // MARK: Beside the spool

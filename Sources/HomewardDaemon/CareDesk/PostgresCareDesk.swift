@@ -18,28 +18,43 @@ final class PostgresCareDesk: CareDesk, Service {
         let reader: WebReader
         let desk: AlertDesk
 
-        init(_ configuration: DatabaseConfiguration) {
-            reader = WebReader(configuration)
+        init(_ configuration: DatabaseConfiguration, _ packs: PackKeeper) {
+            reader = WebReader(configuration) { packs.isApproved }
             desk = AlertDesk(configuration)
+        }
+    }
+
+    /// Made anew when the packs in force have changed.
+    private final class CorrectionTools {
+        private let configuration: DatabaseConfiguration
+        private var made: (packs: PackLibrary, corrections: ReadingCorrections)?
+
+        init(_ configuration: DatabaseConfiguration) { self.configuration = configuration }
+
+        func corrections(_ packs: PackLibrary) -> ReadingCorrections {
+            if let made, made.packs == packs { return made.corrections }
+            let corrections = ReadingCorrections(configuration, packs: packs)
+            made = (packs, corrections)
+            return corrections
         }
     }
 
     let threads: DeskThreads<Tools>
     private let doorman: DeskThreads<WebAccounts>
-    private let corrections: DeskThreads<ReadingCorrections>
+    private let corrections: DeskThreads<CorrectionTools>
     let changes: DeskThreads<ChangeTools>
     let keeper: WorklistKeeper
+    private let packs: PackKeeper
     private let lists = ShownLists()
 
-    init(_ configuration: DatabaseConfiguration, packs: PackLibrary, served: ServedChannels, logger: Logger) {
-        threads = DeskThreads(name: "page", count: 3, limit: 128) { Tools(configuration) }
+    init(_ configuration: DatabaseConfiguration, packs: PackKeeper, served: ServedChannels, logger: Logger) {
+        threads = DeskThreads(name: "page", count: 3, limit: 128) { Tools(configuration, packs) }
         // Hashing a password takes 64 MiB and a tenth of a second: one at a time, and few may wait.
         doorman = DeskThreads(name: "sign-in", count: 1, limit: 16) { WebAccounts(configuration) }
-        corrections = DeskThreads(name: "corrections", count: 1, limit: 16) {
-            ReadingCorrections(configuration, packs: packs)
-        }
+        corrections = DeskThreads(name: "corrections", count: 1, limit: 16) { CorrectionTools(configuration) }
         changes = DeskThreads(name: "changes", count: 1, limit: 32) { ChangeTools(configuration, served: served) }
-        keeper = WorklistKeeper(configuration, packs: packs, served: served, logger: logger)
+        keeper = WorklistKeeper(configuration, packs: packs.library, served: served, logger: logger)
+        self.packs = packs
     }
 
     /// Until shutdown: then open event streams end, and so do the threads.
@@ -188,7 +203,10 @@ final class PostgresCareDesk: CareDesk, Service {
             let wanted = ReadingCorrections.Request(
                 site: viewer.site, key: request.key, reading: request.place, by: viewer.careManager,
                 actor: viewer.careManager.description, reason: request.reason)
-            let outcome = try await corrections.run { tool throws(StoreFailure) in try tool.mark(wanted) }
+            let packs = packs.library
+            let outcome = try await corrections.run { tools throws(StoreFailure) in
+                try tools.corrections(packs).mark(wanted)
+            }
             guard case .marked(_, let isNew, _, _) = outcome else { return .notThere }
             return .seen(isNew)
         }

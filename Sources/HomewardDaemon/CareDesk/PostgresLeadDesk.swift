@@ -40,7 +40,9 @@ final class PostgresLeadDesk: LeadDesk, Service {
         _ configuration: DatabaseConfiguration, board: ServiceBoard, packs: PackKeeper, desk: PostgresCareDesk,
         served: ServedChannels
     ) {
-        readers = DeskThreads(name: "leads", count: 1, limit: 64) { WebReader(configuration) }
+        readers = DeskThreads(name: "leads", count: 1, limit: 64) {
+            WebReader(configuration) { packs.isApproved }
+        }
         changers = DeskThreads(name: "plans", count: 1, limit: 16) { Changer(configuration, served) }
         self.board = board
         packKeeper = packs

@@ -65,7 +65,6 @@ BEGIN
             EXECUTE format(
                 'ALTER TABLE homeward.%I ADD COLUMN sealing_cluster bigint NOT NULL DEFAULT homeward.this_cluster(), '
                 'ADD COLUMN sealing_xid xid8 NOT NULL DEFAULT pg_current_xact_id()', source.name);
-            EXECUTE format('CREATE INDEX ON homeward.%I (sealing_cluster, sealing_xid)', source.name);
         END IF;
         INSERT INTO homeward.audit_source AS known (relation, key_columns, columns)
         SELECT source.name, keys.names, columns.names
@@ -82,6 +81,13 @@ BEGIN
         ) columns
         ON CONFLICT (relation) DO UPDATE SET key_columns = excluded.key_columns, columns = excluded.columns
             WHERE (known.key_columns, known.columns) IS DISTINCT FROM (excluded.key_columns, excluded.columns);
+        -- By position: rows that were there before have one transaction in common, however many they are. So a key's text
+        -- must not depend on settings.
+        EXECUTE (
+            SELECT format(
+                'CREATE INDEX IF NOT EXISTS %I ON homeward.%I (sealing_cluster, sealing_xid, (%s) COLLATE "C")',
+                source.name || '_sealing', source.name, homeward.audit_encoding(key_columns))
+            FROM homeward.audit_source WHERE relation = source.name);
     END LOOP;
 END $$;
 REVOKE EXECUTE ON FUNCTION homeward.chain_history FROM PUBLIC;
@@ -90,7 +96,7 @@ REVOKE EXECUTE ON FUNCTION homeward.chain_history FROM PUBLIC;
 -- others return at once. SECURITY DEFINER: the daemon's role can neither write nor change a batch.
 CREATE FUNCTION homeward.seal_audit(most integer DEFAULT 1000) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY'
-SET intervalstyle = 'postgres' SET bytea_output = 'hex' SET extra_float_digits = 1 AS $$
+SET intervalstyle = 'postgres' SET bytea_output = 'hex' SET extra_float_digits = 1 SET enable_sort = off AS $$
 DECLARE
     source record;
     batch record;
@@ -127,19 +133,21 @@ BEGIN
             IF NOT FOUND THEN
                 SELECT '0'::xid8 AS xid, '' AS key INTO batch;
             END IF;
+            -- By the index, hence enable_sort: without statistics of the new columns it would sort all that is left.
             EXECUTE format(
                 'WITH picked AS ('
                 '    SELECT sealing_xid AS xid, (%1$s) COLLATE "C" AS key, %2$s AS content FROM homeward.%3$I'
-                '    WHERE sealing_cluster = $1 AND sealing_xid >= $2 AND (sealing_xid > $2 OR (%1$s) COLLATE "C" > $3)'
-                '        AND ($1 <> homeward.this_cluster() OR sealing_xid < $4)'
-                '    ORDER BY sealing_xid, key LIMIT $5'
+                '    WHERE sealing_cluster = $1 AND (sealing_xid, (%1$s) COLLATE "C") > ($2, $3 COLLATE "C")'
+                '        AND sealing_xid < $4'
+                '    ORDER BY sealing_xid, (%1$s) COLLATE "C" LIMIT $5'
                 ') '
                 'SELECT count(*)::integer AS rows, (array_agg(xid ORDER BY xid DESC, key DESC))[1] AS xid,'
                 '    (array_agg(key ORDER BY xid DESC, key DESC))[1] AS key,'
                 '    string_agg(octet_length(content) || '':'' || content || '';'', '''' ORDER BY xid, key) AS content '
                 'FROM picked',
                 homeward.audit_encoding(source.key_columns), homeward.audit_encoding(source.columns), source.relation)
-                INTO portion USING of_cluster, batch.xid, batch.key, horizon, most;
+                INTO portion USING of_cluster, batch.xid, batch.key,
+                CASE of_cluster WHEN homeward.this_cluster() THEN horizon ELSE '18446744073709551615'::xid8 END, most;
             CONTINUE WHEN portion.rows = 0;
             last_number := last_number + 1;
             instant := clock_timestamp();
