@@ -65,6 +65,9 @@ class Viewer:
                     sys.exit(f"a viewer's list: {status}")
                 Viewer.lists += 1
 
+        status = await reader.readline()
+        if b" 200 " not in status:
+            sys.exit(f"an event stream: {status.decode('latin-1').strip()}")
         task = asyncio.create_task(refresh())
         try:
             while line := await reader.readline():
