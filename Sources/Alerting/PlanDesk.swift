@@ -10,7 +10,7 @@ public protocol PlanDesk: Sendable {
         PlanOutcome
     >
     func packs(_ session: SessionToken) async throws(CareDeskUnavailable) -> DeskAnswer<PackFile>
-    /// Puts that content of the pack in force. Nil: it was approved.
+    /// Puts that content of the pack in force. Nil: it was approved, and is in force.
     func approve(
         _ pack: String, hash: [UInt8], note: String, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> DeskAnswer<ApprovalRefusal?>
@@ -208,7 +208,14 @@ public struct PackFile: Sendable {
     }
 }
 
+/// Why a pack is not in force by an approval.
 public enum ApprovalRefusal: String, Sendable, Hashable {
     case notConfigured = "that is no longer what the daemon is configured with: look again"
     case approvedAlready = "it is approved already"
+    /// The approval stands.
+    case notInForce = "not in force: it does not go with the other packs"
+    /// The approval stands.
+    case notYetInForce = "not in force yet: look again in a moment"
+
+    public var isApproved: Bool { self == .notInForce || self == .notYetInForce }
 }

@@ -28,7 +28,6 @@ final class OutageStandby: Standby {
     private let deliveries: OutageDeliveries
     private let snapshots: SnapshotWriter
     private let logger: Logger
-    private var knownVersion: Int64?
     private var nextRefresh: Int64 = 0
     private var nextWindows: Int64 = 0
 
@@ -78,10 +77,8 @@ final class OutageStandby: Standby {
     }
 
     func note(_ memory: JudgingMemory, registry: Registry) {
-        if registry.version != knownVersion {
-            store.use(registry)
-            knownVersion = registry.version
-        }
+        // Of the same version it may be built with other packs.
+        store.use(registry)
         store.note(memory)
         guard memory.episodes.contains(where: { $0.episode.severity == .red }) else { return }
         nextRefresh = min(nextRefresh, linux_monotonic_nanoseconds() + Self.refreshAfterRed)

@@ -72,7 +72,11 @@ public struct BatchProcessor {
     var round = ScheduleRound()
     /// To be raised with the next batch.
     private var waiting: [Finding] = []
-    private let packs: PackLibrary
+    private var packs: PackLibrary
+    /// The registry was built with other packs: conditions that those lacked were dropped from it.
+    private var isRegistryOfOldPacks = false
+    /// The store may have one of the old packs too.
+    private var hasNewPacks = false
     var options: Options
     let crashGuard: CrashGuard?
 
@@ -100,7 +104,12 @@ public struct BatchProcessor {
     var hasFindings: Bool { !waiting.isEmpty || clock.isUntold }
 
     /// Judges by these packs from the next batch on.
-    public mutating func use(_ packs: PackLibrary) { plans = PlanCache(packs: packs) }
+    public mutating func use(_ packs: PackLibrary) {
+        plans = PlanCache(packs: packs)
+        self.packs = packs
+        isRegistryOfOldPacks = true
+        hasNewPacks = true
+    }
 
     /// The connection was lost: what other connections changed meanwhile must be read again. The registry tells by its
     /// version, which every transaction reads.
@@ -189,8 +198,14 @@ public struct BatchProcessor {
     /// Opens a transaction and brings what is remembered up to it.
     mutating func open(_ store: any CommitStore) throws(StoreFailure) {
         let version = try store.begin()
-        if version != registry.version {
+        if hasNewPacks {
+            // Once: reading a large one may take several calls.
+            store.forgetRegistry()
+            hasNewPacks = false
+        }
+        if version != registry.version || isRegistryOfOldPacks {
             registry = try store.registry()
+            isRegistryOfOldPacks = false
             plans.forgetPatients()
         }
         if openSubjects == nil { openSubjects = try store.subjectsWithOpenEpisodes() }

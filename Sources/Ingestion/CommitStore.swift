@@ -195,9 +195,11 @@ public protocol CommitStore: AnyObject {
     func limit(until deadline: Int64?)
     /// Opens a transaction (`synchronous_commit = on`) and returns the registry's version as it stands in it.
     func begin() throws(StoreFailure) -> Int64
-    /// The registry at that version or a newer one, called only when the version moved. It is read beside the
+    /// The registry at that version or a newer one, called only when the version or the packs moved. It is read beside the
     /// transaction, since a large one takes longer than a report may wait: until it is there, this throws `transient`.
     func registry() throws(StoreFailure) -> Registry
+    /// What was read or built of the registry before this call is not what `registry()` gives: the packs have changed.
+    func forgetRegistry()
     /// One verdict per claim, in order. No key stands twice in `claims`.
     func claim(_ claims: [KeyClaim]) throws(StoreFailure) -> [KeyVerdict]
     /// The open (not resolved) alerts of these subjects, locked for this transaction.
@@ -273,4 +275,9 @@ extension CommitStore {
             (DueReadingTimer(timer)?.deferredFrom ?? timer.due) + search.waited <= instant
         }
     }
+}
+
+extension CommitStore {
+    /// A store that keeps no reading of it under way has nothing to forget.
+    public func forgetRegistry() {}
 }

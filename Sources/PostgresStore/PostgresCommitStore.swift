@@ -96,6 +96,8 @@ public final class PostgresCommitStore: CommitStore {
         return loaded.registry
     }
 
+    public func forgetRegistry() { registryLoading.forget() }
+
     /// Ids of codes; loads them again once when one is not known yet.
     func resolve(
         _ codes: some Sequence<Identifier>, in table: KeyPath<RegistryIdentifiers, [Identifier: Int32]>

@@ -40,6 +40,9 @@ final class RegistryLoading {
         }
     }
 
+    /// A load under way, or done and not fetched, is nobody's any more.
+    func forget() { work = nil }
+
     private func begin() throws(StoreFailure) -> Work {
         let (configuration, build) = (configuration, build)
         let work = Work.start(name: "registry") {

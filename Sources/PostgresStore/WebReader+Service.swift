@@ -169,7 +169,11 @@ extension WebReader {
     public func quarantined(_ id: Int64, _ session: SessionToken) throws(StoreFailure) -> DeskAnswer<QuarantineFile> {
         try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<QuarantineFile> in
             guard viewer.leads, let file = try reader.held(id, viewer) else { return .notThere }
-            try reader.note(viewer, "quarantine", patient: nil)
+            // Whose report it is, as far as the pairings tell.
+            let holder = file.pairings.first { span in
+                span.from <= file.row.receivedAt && span.until.map { file.row.receivedAt < $0 } ?? true
+            }
+            try reader.note(viewer, "quarantine", patient: holder.flatMap { Identifier($0.patient) })
             return .seen(file)
         } ?? .signedOut
     }

@@ -87,8 +87,10 @@ public final class WebReader {
     }
 
     /// Nil when the session has ended.
+    ///
+    /// - Parameter isList: the worklist is looked at: when that was last recorded and the record are written as one.
     func within<Value>(
-        _ session: SessionToken, isActivity: Bool,
+        _ session: SessionToken, isActivity: Bool, isList: Bool = false,
         _ body: (Viewer, WebReader) throws(StoreFailure) -> Value
     ) throws(StoreFailure) -> Value? {
         try connection.startCheckedCall()
@@ -101,12 +103,20 @@ public final class WebReader {
                 _ = try connection.run(Self.touch, parameters, doing: "keeping a session")
             }
             _ = try connection.query("BEGIN", doing: "reading for the page")
+            var isLook = false
+            if isList {
+                parameters = PostgresParameters()
+                parameters.add(hash)
+                parameters.add(Int32(isActivity ? 1 : 0))
+                isLook = try connection.run(Self.list, parameters, doing: "keeping a session").affectedRows == 1
+            }
             parameters = PostgresParameters()
             parameters.add(hexadecimal(hash))
             try Self.enter(parameters, &connection)
             var value: Value?
             if var viewer = try Self.viewer(&connection) {
                 viewer.hasApprovedLimits = viewer.hasApprovedLimits && isApproved()
+                if isLook { try note(viewer, "worklist", patient: nil) }
                 value = try body(viewer, self)
             }
             _ = try connection.query("COMMIT", doing: "reading for the page")
@@ -177,15 +187,7 @@ public final class WebReader {
 
     /// Who looks at the worklist, which is recorded; nil when the session has ended.
     public func looker(_ session: SessionToken, isActivity: Bool) throws(StoreFailure) -> Viewer? {
-        try connection.startCheckedCall()
-        var look = PostgresParameters()
-        look.add(sha256(session.bytes))
-        look.add(Int32(isActivity ? 1 : 0))
-        let isLook = try connection.run(Self.list, look, doing: "keeping a session").affectedRows == 1
-        return try within(session, isActivity: isActivity) { viewer, reader throws(StoreFailure) in
-            if isLook { try reader.note(viewer, "worklist", patient: nil) }
-            return viewer
-        }
+        try within(session, isActivity: isActivity, isList: true) { viewer, _ throws(StoreFailure) in viewer }
     }
 
     /// What of the worklist that session's care manager may see; nil when it has ended.

@@ -17,10 +17,12 @@ final class PostgresCareDesk: CareDesk, Service {
     final class Tools {
         let reader: WebReader
         let desk: AlertDesk
+        let actions: PatientActions
 
         init(_ configuration: DatabaseConfiguration, _ packs: PackKeeper) {
             reader = WebReader(configuration) { packs.isApproved }
             desk = AlertDesk(configuration)
+            actions = PatientActions(configuration)
         }
     }
 

@@ -110,7 +110,8 @@ final class PostgresLeadDesk: LeadDesk, Service {
     ) async throws(CareDeskUnavailable) -> DeskAnswer<PlanOutcome> {
         let packs = packKeeper.library
         let editing = PlanEditing(request: request, packs: packs, served: served)
-        return try await changers.run { changer throws(StoreFailure) -> DeskAnswer<PlanOutcome> in
+        let (answer, version) = try await changers.run {
+            changer throws(StoreFailure) -> (DeskAnswer<PlanOutcome>, Int64?) in
             var outcome: PlanOutcome?
             let answer = try changer.change(packs).apply(Self.event(request), within: session) {
                 base throws(RegistryChange.Refusal) in
@@ -122,13 +123,20 @@ final class PostgresLeadDesk: LeadDesk, Service {
                 throw RegistryChange.Refusal("")
             }
             switch answer {
-            case .signedOut: return .signedOut
-            case .notThere: return .notThere
-            case .seen(.done), .seen(.doneBefore): return .seen(.changed)
+            case .signedOut: return (.signedOut, nil)
+            case .notThere: return (.notThere, nil)
+            case .seen(.done(let version)): return (.seen(.changed), version)
+            case .seen(.doneBefore): return (.seen(.changed), nil)
             case .seen(.refused(let refusal)):
-                return .seen(outcome ?? .refused([PlanFault(key: "", words: refusal.words)]))
+                return (.seen(outcome ?? .refused([PlanFault(key: "", words: refusal.words)])), nil)
             }
         }
+        if let version {
+            // Asking wakes it where nobody has looked for long.
+            _ = try? await desk.registry()
+            await desk.keeper.waitForRegistry(version)
+        }
+        return answer
     }
 
     private static func event(_ request: PlanRequest) -> PatientEventRequest {
@@ -159,9 +167,14 @@ final class PostgresLeadDesk: LeadDesk, Service {
         let answer = try await readers.run { reader throws(StoreFailure) in
             try reader.approve(pack, hash: hash, note: note, session)
         }
-        // In force when this returns; else the keeper finds it in a moment.
-        if case .seen(nil) = answer { try await packKeeper.look() }
-        return answer
+        guard case .seen(nil) = answer else { return answer }
+        // It is approved whatever comes now: where this look fails, the keeper looks again in a moment.
+        do throws(CareDeskUnavailable) {
+            try await packKeeper.look()
+        } catch {
+            return .seen(.notYetInForce)
+        }
+        return packKeeper.hashes[pack] == hash ? answer : .seen(.notInForce)
     }
 
     // MARK: Who may see

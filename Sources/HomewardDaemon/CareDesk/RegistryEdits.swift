@@ -28,6 +28,9 @@ extension RegistryChange.Base {
         guard let today = day(monitored.profile.timeZone), until >= today else {
             throw RegistryChange.Refusal("the pause would be over already")
         }
+        guard days(from: from, to: until) <= Self.longestPause else {
+            throw RegistryChange.Refusal("a pause lasts \(Self.longestPause) days at most")
+        }
         var pauses: [FieldValue] = []
         if case .array(let others) = fields[patient(code)]?["pauses"] { pauses = others }
         pauses.append(
@@ -35,6 +38,20 @@ extension RegistryChange.Base {
                 "from": .string(from.description), "until": .string(until.description), "reason": .string(reason),
             ]))
         return [patient(code): ["pauses": .array(pauses)]]
+    }
+
+    /// Both days counted. Ours: nobody is left unwatched by a slip of the year.
+    private static let longestPause = 90
+
+    private func days(from: CalendarDate, to until: CalendarDate) -> Int {
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = .gmt
+        func date(_ day: CalendarDate) -> Date? {
+            calendar.date(from: DateComponents(year: day.year, month: day.month, day: day.day))
+        }
+        guard let first = date(from), let last = date(until) else { return .max }
+        let days = calendar.dateComponents([.day], from: first, to: last).day ?? .max
+        return days == .max ? days : days + 1
     }
 
     /// Where the patient lives.
@@ -88,7 +105,9 @@ extension RegistryChange.Base {
             }
             pairings = device.pairings
         }
-        pairings.append(Pairing(patient: code, from: now))
+        // A report's own time may be cut to whole seconds: one of this very second is theirs.
+        let second = Instant(microseconds: now.microseconds - now.microseconds % 1_000_000)
+        pairings.append(Pairing(patient: code, from: max(second, pairings.compactMap(\.until).max() ?? second)))
         edit[RegistryKey(entity: .device, code: new.description)] = [
             "site": .string(monitored.site.description), "pairings": Self.value(pairings),
         ]

@@ -174,8 +174,11 @@ struct LeadResponder: Sendable {
         let sight = try await desk.approve(pack, hash: hash, note: note, session)
         guard case .seen(let refusal) = sight else { return pages.missing(sight, request) }
         guard let refusal else { return pages.redirect(Place("packs", query: [("done", "approved")])) }
-        return try await packs(
-            nil, request, session, notice: Self.refusal(refusal.rawValue), status: .conflict)
+        let notice =
+            refusal.isApproved
+            ? PatientPage.Notice(words: "Approved, but \(refusal.rawValue).", isBad: true)
+            : Self.refusal(refusal.rawValue)
+        return try await packs(nil, request, session, notice: notice, status: .conflict)
     }
 
     private static func bytes(of text: String) -> [UInt8]? {
