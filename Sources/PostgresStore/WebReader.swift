@@ -56,15 +56,11 @@ public final class WebReader {
     private static let viewerStatement = Statement(
         name: "web_viewer",
         sql: """
-            SELECT v.care_manager, v.role, v.site, coalesce(e.fields ->> 'name', v.site),
-                coalesce(e.fields ->> 'timezone', 'Europe/London'), EXISTS (SELECT FROM homeward.pack_content)
+            SELECT v.care_manager, v.role, v.site, coalesce(e.name, v.site),
+                coalesce(e.timezone, 'Europe/London'), EXISTS (SELECT FROM homeward.pack_content)
                     AND NOT EXISTS (SELECT FROM homeward.pack_content c WHERE c.configured
                         AND NOT EXISTS (SELECT FROM homeward.pack_approval a WHERE a.pack = c.pack))
-            FROM homeward.web_viewer() v
-            LEFT JOIN LATERAL (
-                SELECT fields FROM homeward.registry_entry WHERE entity = 'site' AND code = v.site
-                ORDER BY version DESC LIMIT 1
-            ) e ON true
+            FROM homeward.web_viewer() v LEFT JOIN homeward.web_site() e ON true
             """)
     private static let audit = Statement(
         name: "web_audit",

@@ -76,6 +76,18 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION homeward.web_selected FROM PUBLIC;
 
+-- Of the viewer's site; each look asks for it, and the policy of registry_entry would make that slow.
+CREATE FUNCTION homeward.web_site() RETURNS TABLE (name text, timezone text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e.fields ->> 'name', e.fields ->> 'timezone'
+    FROM homeward.web_viewer() v
+    CROSS JOIN LATERAL (
+        SELECT fields FROM homeward.registry_entry
+        WHERE entity = 'site' AND code = v.site ORDER BY version DESC LIMIT 1
+    ) e
+$$;
+REVOKE EXECUTE ON FUNCTION homeward.web_site FROM PUBLIC;
+
 -- Whether a site of that code is enrolled: what came for no site of ours is an administrator's to look at.
 CREATE FUNCTION homeward.is_site(wanted text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -186,7 +198,8 @@ BEGIN
             homeward.information_sharing TO homeward_ingest;
         GRANT UPDATE (done_at, outcome, reason) ON homeward.quarantine_release TO homeward_ingest;
         GRANT UPDATE (configured) ON homeward.pack_content TO homeward_ingest;
-        GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.is_site, homeward.may_select TO homeward_ingest;
+        GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.web_site, homeward.is_site, homeward.may_select
+            TO homeward_ingest;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'homeward_web') THEN
         GRANT SELECT ON homeward.quarantine_release, homeward.pack_content, homeward.pack_approval,
@@ -195,7 +208,8 @@ BEGIN
         GRANT INSERT (pack, hash, approved_by, note) ON homeward.pack_approval TO homeward_web;
         GRANT INSERT (patient, care_manager, added_by, word) ON homeward.information_sharing TO homeward_web;
         GRANT UPDATE (ended_at, ended_by, end_reason) ON homeward.information_sharing TO homeward_web;
-        GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.is_site, homeward.may_select TO homeward_web;
+        GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.web_site, homeward.is_site, homeward.may_select
+            TO homeward_web;
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION homeward.grant_rights FROM PUBLIC;
