@@ -97,13 +97,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION homeward.may_select FROM PUBLIC;
 
--- Whether the viewer may approve packs. They judge the patients of every site: where there are several, a lead of one may not.
+-- Whether the viewer may approve packs. They judge the patients of every site: where there are several, a lead of one may
+-- not. The self-test's site counts for nothing.
 CREATE FUNCTION homeward.may_approve() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (
         SELECT FROM homeward.web_viewer() v
         WHERE v.role = 'administrator'
-            OR (v.role = 'team-lead' AND (SELECT count(*) FROM homeward.site) <= 1))
+            OR (v.role = 'team-lead' AND (SELECT count(*) FROM homeward.site WHERE code <> 'homeward-self') <= 1))
 $$;
 REVOKE EXECUTE ON FUNCTION homeward.may_approve FROM PUBLIC;
 
