@@ -200,11 +200,14 @@ public struct PackFile: Sendable {
     public var at: Instant
     /// By pack; of one pack the newest first.
     public var versions: [PackVersion]
+    /// Of several sites only administrators approve, of one its leads too.
+    public var mayApprove: Bool
 
-    public init(viewer: Viewer, at: Instant, versions: [PackVersion]) {
+    public init(viewer: Viewer, at: Instant, versions: [PackVersion], mayApprove: Bool) {
         self.viewer = viewer
         self.at = at
         self.versions = versions
+        self.mayApprove = mayApprove
     }
 }
 

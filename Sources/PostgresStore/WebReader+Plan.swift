@@ -75,6 +75,7 @@ extension WebReader {
     private static let approvals = Statement(
         name: "web_approvals",
         sql: "SELECT pack, hash, approved_by, approved_at, note FROM homeward.pack_approval ORDER BY id")
+    private static let mayApprove = Statement(name: "web_may_approve", sql: "SELECT homeward.may_approve()")
     // The policy says who may.
     private static let approve = Statement(
         name: "web_approve",
@@ -113,7 +114,8 @@ extension WebReader {
                     pack: pack, hash: hash, firstSeenAt: seen, isConfigured: isConfigured, isInForce: false,
                     content: content, approvals: approvals[PackKey(pack: pack, hash: hash)] ?? []))
         }
-        return PackFile(viewer: viewer, at: at, versions: versions)
+        let may = try connection.run(Self.mayApprove, PostgresParameters(), doing: "reading who may approve")
+        return PackFile(viewer: viewer, at: at, versions: versions, mayApprove: may.boolean(0, 0) ?? false)
     }
 
     private struct PackKey: Hashable {
@@ -127,8 +129,9 @@ extension WebReader {
         _ pack: String, hash: [UInt8], note: String, _ session: SessionToken
     ) throws(StoreFailure) -> DeskAnswer<ApprovalRefusal?> {
         try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<ApprovalRefusal?> in
-            guard viewer.leads else { return .notThere }
-            let versions = try reader.packs(viewer).versions.filter { $0.pack == pack }
+            let file = try reader.packs(viewer)
+            guard file.mayApprove else { return .notThere }
+            let versions = file.versions.filter { $0.pack == pack }
             guard let wanted = versions.first(where: { $0.hash == hash }) else { return .notThere }
             guard wanted.isConfigured || !wanted.approvals.isEmpty else { return .seen(.notConfigured) }
             let newest = versions.flatMap { version in version.approvals.map { (version.hash, $0.at) } }

@@ -140,6 +140,27 @@ import Testing
         #expect(written(verdict(.schedule, .newItem, good), "schedule") == .array([good]))
     }
 
+    @Test func aPauseLastsNinetyDaysAtMost() throws {
+        let base = Self.base()
+        let first = try #require(CalendarDate(year: 2026, month: 11, day: 24))
+        let last = try #require(CalendarDate(year: 2027, month: 2, day: 21))
+        let late = try #require(CalendarDate(year: 2027, month: 2, day: 22))
+        #expect(try !base.pausing(Self.patient, from: first, until: last, "away").isEmpty)
+        #expect(throws: RegistryChange.Refusal.self) {
+            try base.pausing(Self.patient, from: first, until: late, "away")
+        }
+    }
+
+    @Test func aPairingBeginsWithTheSecond() throws {
+        var base = Self.base()
+        base.now = Instant(microseconds: base.now.microseconds + 123_456)
+        let device = try #require(Identifier("dev-1"))
+        let edit = try base.replacing(nil, with: device, of: Self.patient)
+        #expect(
+            edit[RegistryKey(entity: .device, code: "dev-1")]?["pairings"]
+                == .array([.object(["patient": .string("P0001"), "from": .string("2026-11-23T08:15:30Z")])]))
+    }
+
     // MARK: Packs
 
     @Test func theLastApprovedStaysInForce() {

@@ -232,7 +232,8 @@ extension PostgresStoreSuite {
             try store.record([pack("one")])
             #expect(try store.approved().isEmpty)
             #expect(try !isApproved())
-            for name in ["cm-01", "gp-01"] {
+            // Packs judge both sites' patients: no lead of one approves them.
+            for name in ["cm-01", "gp-01", "lead-01"] {
                 let session = try ward.signIn(name)
                 guard case .notThere = try reader.approve("copd", hash: pack("one").hash, note: "x", session) else {
                     Issue.record("\(name) approves")
@@ -244,7 +245,7 @@ extension PostgresStoreSuite {
                             + "SELECT pack, hash, '\(name)', 'x' FROM homeward.pack_content", session)
                 }
             }
-            let lead = try ward.signIn("lead-01")
+            let lead = try ward.signIn("admin-01")
             func approve(_ text: String) throws -> String {
                 switch try reader.approve("copd", hash: pack(text).hash, note: "committee", lead) {
                 case .seen(let refusal): refusal.map { "\($0)" } ?? "done"

@@ -150,7 +150,8 @@ final class MemoryLeadDesk: LeadDesk {
         return .seen(
             PackFile(
                 viewer: viewer, at: MemoryDesk.now,
-                versions: [version(1, isInForce: false, "a\nb"), version(2, isInForce: true, "a\n" + text)]))
+                versions: [version(1, isInForce: false, "a\nb"), version(2, isInForce: true, "a\n" + text)],
+                mayApprove: viewer.leads))
     }
 
     func approve(

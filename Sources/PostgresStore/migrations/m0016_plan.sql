@@ -109,6 +109,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION homeward.may_select FROM PUBLIC;
 
+-- Whether the viewer may approve packs. They judge the patients of every site: where there are several, a lead of one may
+-- not. The self-test's site counts for nothing.
+CREATE FUNCTION homeward.may_approve() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM homeward.web_viewer() v
+        WHERE v.role = 'administrator'
+            OR (v.role = 'team-lead' AND (SELECT count(*) FROM homeward.site WHERE code <> 'homeward-self') <= 1))
+$$;
+REVOKE EXECUTE ON FUNCTION homeward.may_approve FROM PUBLIC;
+
 ALTER TABLE homeward.quarantine_release ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.pack_content ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.pack_approval ENABLE ROW LEVEL SECURITY;
@@ -160,7 +171,7 @@ BEGIN
                 'EXISTS (SELECT FROM homeward.outbox o WHERE o.delivery_key = delivery_attempt.delivery_key)', NULL),
             ('pack_content', 'select', 'EXISTS (SELECT FROM homeward.web_viewer())', NULL),
             ('pack_approval', 'select', 'EXISTS (SELECT FROM homeward.web_viewer())', NULL),
-            ('pack_approval', 'insert', NULL, format('%s AND approved_by = %s', leads, viewer)),
+            ('pack_approval', 'insert', NULL, format('homeward.may_approve() AND approved_by = %s', viewer)),
             ('information_sharing', 'select', format('patient IN %s', codes), NULL),
             ('information_sharing', 'insert', NULL, format(
                 '%s AND added_by = %s AND ended_at IS NULL AND patient IN %s AND homeward.may_select(care_manager)', leads,
@@ -198,8 +209,8 @@ BEGIN
             homeward.information_sharing TO homeward_ingest;
         GRANT UPDATE (done_at, outcome, reason) ON homeward.quarantine_release TO homeward_ingest;
         GRANT UPDATE (configured) ON homeward.pack_content TO homeward_ingest;
-        GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.web_site, homeward.is_site, homeward.may_select
-            TO homeward_ingest;
+        GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.web_site, homeward.is_site, homeward.may_select,
+            homeward.may_approve TO homeward_ingest;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'homeward_web') THEN
         GRANT SELECT ON homeward.quarantine_release, homeward.pack_content, homeward.pack_approval,
@@ -208,8 +219,8 @@ BEGIN
         GRANT INSERT (pack, hash, approved_by, note) ON homeward.pack_approval TO homeward_web;
         GRANT INSERT (patient, care_manager, added_by, word) ON homeward.information_sharing TO homeward_web;
         GRANT UPDATE (ended_at, ended_by, end_reason) ON homeward.information_sharing TO homeward_web;
-        GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.web_site, homeward.is_site, homeward.may_select
-            TO homeward_web;
+        GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.web_site, homeward.is_site, homeward.may_select,
+            homeward.may_approve TO homeward_web;
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION homeward.grant_rights FROM PUBLIC;

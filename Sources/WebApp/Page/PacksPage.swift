@@ -22,8 +22,8 @@ struct PacksPage {
             if let notice { notice.part }
             element("p") {
                 "The limits of a pack judge every patient who has its condition; adult judges everybody. A changed pack is not in "
-                "force until a team lead or an administrator has approved it: the one approved last stays. A pack of which "
-                "nothing was ever approved is in force as it is configured, and every page says so."
+                "force until an administrator, or the team lead of an only site, has approved it: the one approved last "
+                "stays. A pack of which nothing was ever approved is in force as it is configured, and every page says so."
             }
             if file.versions.isEmpty { element("p", .class("empty")) { "The daemon has not named its packs yet." } }
             for pack in packs { card(pack) }
@@ -75,7 +75,7 @@ struct PacksPage {
     }
 
     private func mayApprove(_ version: PackVersion) -> Bool {
-        guard file.viewer.leads, version.isConfigured || !version.approvals.isEmpty else { return false }
+        guard file.mayApprove, version.isConfigured || !version.approvals.isEmpty else { return false }
         return !version.isInForce || version.approvals.isEmpty
     }
 
