@@ -25,6 +25,8 @@ final class LeaseKeeper: Service, MetricsSource {
     private static let pause: Int64 = 500_000_000
     /// For how long a holder that can't read the lease leaves the broker to whoever took the session from it.
     private static let yield: Int64 = 60_000_000_000
+    /// After so long without another instance this one is alone.
+    private static let loneliness: Int64 = 86_400_000_000_000
     /// A connection to the broker that stood no longer was taken away.
     private static let shortLived: Int64 = 5_000_000_000
 
@@ -58,6 +60,8 @@ final class LeaseKeeper: Service, MetricsSource {
         var wasTaken = false
         var yieldsUntil: Int64?
         var isPaired = false
+        /// When another instance was last there; monotonic nanoseconds.
+        var seenAt: Int64?
     }
 
     init(
@@ -74,7 +78,9 @@ final class LeaseKeeper: Service, MetricsSource {
         name = Self.machineName()
         self.seat = seat
         self.file = Mutex(file)
-        link.withLock { $0.isPaired = file.found?.isPaired ?? false }
+        let isPaired = file.found?.isPaired ?? false
+        link.withLock { $0.isPaired = isPaired }
+        seat.note(isPaired: isPaired)
         subscriber.hold()
         // A commit that was refused is news too: nothing more is read, and the keeper looks who has it.
         seat.onChange { [subscriber, wakeUp] standing in
@@ -179,6 +185,8 @@ final class LeaseKeeper: Service, MetricsSource {
             do throws(StoreFailure) {
                 let answer = try lease.renew(
                     state.isFresh ? nil : state.epoch, isStart: state.isFresh, mark: state.mark)
+                // Before any file or log that may hang: as we are, so we stay.
+                if answer.isMine, seat.standing == .holder(epoch: answer.epoch) { seat.noteLook() }
                 take(answer, &state, lease)
                 seat.noteLook()
                 // Whoever waits looks again when it ends.
@@ -226,12 +234,20 @@ final class LeaseKeeper: Service, MetricsSource {
         if answer.isMine {
             state.isFresh = false
             state.epoch = answer.epoch
-            link.withLock { link in
-                // For this life: one that was there may come back at any time.
-                if answer.standbys != nil { link.isPaired = true }
+            let now = linux_monotonic_nanoseconds()
+            let isPaired = link.withLock { link in
+                // One that was there may come back at any time; after a day without it we are alone.
+                if answer.standbys != nil {
+                    link.isPaired = true
+                    link.seenAt = now
+                } else if now - (link.seenAt ?? started) > Self.loneliness {
+                    link.isPaired = false
+                }
                 link.wasTaken = false
                 link.yieldsUntil = nil
+                return link.isPaired
             }
+            seat.note(isPaired: isPaired)
             if standing != .holder(epoch: answer.epoch) {
                 if standing == .standby { commit.noteTakeover() }
                 endOtherCommits(lease)
@@ -247,7 +263,11 @@ final class LeaseKeeper: Service, MetricsSource {
             }
             subscriber.allow()
         } else {
-            link.withLock { $0.isPaired = true }
+            link.withLock { link in
+                link.isPaired = true
+                link.seenAt = linux_monotonic_nanoseconds()
+            }
+            seat.note(isPaired: true)
             if case .holder = standing {
                 logger.error("lease lost", metadata: ["holder": "\(answer.holder)", "epoch": "\(answer.epoch)"])
             } else if before?.epoch != answer.epoch {
@@ -339,8 +359,8 @@ final class LeaseKeeper: Service, MetricsSource {
     /// An orderly stop: whoever waits takes over at once.
     private func release(_ lease: PostgresLease, _ state: Life) {
         guard let epoch = seat.epoch else { return }
-        let isPaired = link.withLock(\.isPaired)
-        guard isPaired else { return }
+        // With nobody there to take it, we begin again as its holder, PostgreSQL or not.
+        guard current.answer?.standbys != nil else { return }
         do throws(StoreFailure) {
             try lease.release(epoch)
             file.withLock {

@@ -27,6 +27,7 @@ public final class LeaseSeat: Sendable {
     private let state = Mutex(State())
     /// When the lease was last asked for, whatever came of it; monotonic nanoseconds, 0: never.
     private let looked = Atomic<Int64>(0)
+    private let paired = Atomic<Bool>(false)
     /// Longer than any look takes; the lease itself lasts no longer.
     static let oldLook: Int64 = 6_000_000_000
 
@@ -45,8 +46,13 @@ public final class LeaseSeat: Sendable {
     /// The lease was asked for; there may have been no answer.
     public func noteLook() { looked.store(linux_monotonic_nanoseconds(), ordering: .releasing) }
 
-    /// The process stood still, or its keeper does: it may have another holder by now, and nobody here knows.
+    /// There is, or was of late, another instance that may take the lease.
+    public func note(isPaired: Bool) { paired.store(isPaired, ordering: .releasing) }
+
+    /// The process stood still, or its keeper does: it may have another holder by now, and nobody here knows. Never of a
+    /// lone instance, whose messages wait for no keeper.
     public var isLookOld: Bool {
+        guard paired.load(ordering: .acquiring) else { return false }
         let last = looked.load(ordering: .acquiring)
         return last != 0 && linux_monotonic_nanoseconds() - last > Self.oldLook
     }
