@@ -189,8 +189,9 @@ public final class Retention {
                 "DELETE FROM homeward.\(part.partition)\(Self.condition(before))", doing: "deleting what was archived")
             return
         }
-        _ = try connection.query("SAVEPOINT drop", doing: "dropping a partition")
-        // A moment alone with the table: commits go on before and after, and none waits for longer than lock_timeout.
+        // A moment alone with the table: commits go on before and after, and queue behind an attempt for no longer than this.
+        _ = try connection.query(
+            "SET LOCAL lock_timeout = '200ms'; SAVEPOINT drop", doing: "dropping a partition")
         for attempt in 1...Self.attempts {
             do throws(StoreFailure) {
                 _ = try connection.script(
@@ -201,8 +202,9 @@ public final class Retention {
                 guard error.sqlState == "55P03" || error.sqlState == "40P01", attempt < Self.attempts else {
                     throw error
                 }
+                // What has queued meanwhile is through long before the next one.
                 _ = try connection.query(
-                    "ROLLBACK TO SAVEPOINT drop; SELECT pg_sleep(1)", doing: "dropping a partition")
+                    "ROLLBACK TO SAVEPOINT drop; SELECT pg_sleep(3)", doing: "dropping a partition")
             }
         }
     }
