@@ -11,7 +11,7 @@ extension EndToEndTests {
         care_managers:
           - { code: cm-01, site: north, name: Care manager 1, webhook: "WEBHOOK" }
           - { code: cm-02, site: north, name: Care manager 2, webhook: "WEBHOOK" }
-          - { code: lead-01, site: north, name: Lead 1, webhook: "WEBHOOK", role: team-lead }
+          - { code: lead-01, site: north, name: Lead 1, webhook: "WEBHOOK", role: administrator }
           - { code: gp-01, site: north, name: GP 1, role: read-only }
           - { code: cm-99, site: south, name: Care manager 99, webhook: "WEBHOOK" }
         patients:
