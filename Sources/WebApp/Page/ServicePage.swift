@@ -158,7 +158,7 @@ struct ServicePage {
             if file.rows.isEmpty {
                 element("p", .class("empty")) { "Nothing is held." }
             } else {
-                table("Held reports", ["Received", "Reader", "Reason", "Release", "Look"]) {
+                table("Held reports", ["Received", "Reader", "Reason", "Release"]) {
                     for row in file.rows { line(row) }
                 }
             }
@@ -193,8 +193,8 @@ struct ServicePage {
                 row.reason.rawValue
                 if let reading = row.reading { " (reading \(reading))" }
             }
-            element("td") { row.release.map { Self.words($0) } ?? "" }
             element("td") {
+                row.release.map { Self.words($0) + " " } ?? ""
                 element("a", .href(Place("quarantine", "\(row.id)"))) {
                     "Look"
                     element("span", .class("visually-hidden")) {
