@@ -155,7 +155,7 @@ enum LeaseFence {
     }
 
     static let hold = Statement(
-        name: "hold_lease", sql: "SELECT homeward.hold_lease($1::text, $2::int8)")
+        name: "hold_lease", sql: "SELECT homeward.hold_lease($1::text, $2::int8, $3::text)")
     static let commit = Statement(name: "COMMIT", sql: "COMMIT")
 
     /// The condition of a statement that only the holder may run: `$shard` and `$epoch`, null for whoever has no lease.
@@ -179,6 +179,7 @@ enum LeaseFence {
             var parameters = PostgresParameters()
             parameters.add(seat.shard)
             parameters.add(epoch)
+            parameters.add(seat.instance)
             return [(hold, parameters), (commit, PostgresParameters())]
         case .holder(nil):
             throw StoreFailure(kind: .transient, message: "committing: the lease is not taken yet")

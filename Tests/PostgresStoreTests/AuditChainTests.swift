@@ -69,9 +69,16 @@ extension PostgresStoreSuite {
             ("UPDATE homeward.registry_entry SET reason = ''", "registry_entry:2: changed"),
             (
                 """
+                INSERT INTO homeward.read_audit (id, care_manager, what, sealing_xid) OVERRIDING SYSTEM VALUE
+                SELECT 0, 'cm-02', 'worklist', sealing_xid FROM homeward.read_audit WHERE id = 1
+                """, "read_audit:1: 1 rows too many"
+            ),
+            (
+                // After the last that the first batch sealed: the next one of its table has it.
+                """
                 INSERT INTO homeward.read_audit (care_manager, what, sealing_xid)
                 SELECT 'cm-02', 'worklist', sealing_xid FROM homeward.read_audit WHERE id = 1
-                """, "read_audit:1: 1 rows too many"
+                """, "read_audit:3: 1 rows too many"
             ),
             ("UPDATE homeward.audit_batch SET sealed_at = now() WHERE number = 2", "registry_entry:2: changed"),
             ("DELETE FROM homeward.audit_batch WHERE number = 2", "audit_batch:2: missing"),

@@ -119,7 +119,7 @@ extension PostgresStoreSuite {
             // As a commit's transaction does, and is not over yet.
             let blocker = PostgresCommitStore(database.configuration) { _, version in Registry(version: version) }
             _ = try blocker.begin()
-            _ = try blocker.connection.query("SELECT homeward.hold_lease('homeward', 1)", doing: "holding")
+            _ = try blocker.connection.query("SELECT homeward.hold_lease('homeward', 1, 'a')", doing: "holding")
             #expect(try a.renew(1, isStart: false, mark: nil).isMine)
             try Self.end(database)
             // Its lock_timeout ends the wait.
@@ -144,6 +144,10 @@ extension PostgresStoreSuite {
             // The row of another, of an earlier epoch, has not ended yet.
             let caughtUp = try a.renew(5, isStart: false, mark: nil)
             #expect(caughtUp.isMine && caughtUp.epoch == 6)
+            // Nobody has told the committing thread of the new epoch yet: it is no other instance's.
+            let untold = #expect(throws: StoreFailure.self) { try store.store([report(key())]) }
+            #expect(untold?.kind == .transient)
+            store.rollback()
             try Self.store(database, Self.seat("a", epoch: 6)).store([report(key())])
             #expect(try !b.renew(3, isStart: false, mark: nil).isMine)
         }

@@ -63,16 +63,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN coalesce((SELECT before FROM homeward.restore_hold WHERE ended_at IS NULL), '-infinity');
 
 -- In the transaction of each commit of a holder's: refused once the lease is another's. Taken over it can't be before
--- that transaction has ended. Where the database is behind (a failover, a restore) there is no such epoch yet: the commit
--- is tried again, and the lease renewed first.
-CREATE FUNCTION homeward.hold_lease(wanted_shard text, wanted_epoch bigint) RETURNS void
+-- that transaction has ended. Where the database is behind (a failover, a restore) there is no such epoch yet, or a later
+-- one of our own that the committing thread does not know yet: the commit is tried again under the epoch that it is then.
+CREATE FUNCTION homeward.hold_lease(wanted_shard text, wanted_epoch bigint, me text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM FROM homeward.lease l WHERE l.shard = wanted_shard AND l.epoch = wanted_epoch FOR KEY SHARE;
     IF FOUND THEN
         RETURN;
     END IF;
-    PERFORM FROM homeward.lease l WHERE l.shard = wanted_shard AND l.epoch > wanted_epoch;
+    PERFORM FROM homeward.lease l WHERE l.shard = wanted_shard AND l.epoch > wanted_epoch AND l.instance <> me;
     IF FOUND THEN
         RAISE EXCEPTION 'another instance holds the lease' USING ERRCODE = 'HW001';
     END IF;
