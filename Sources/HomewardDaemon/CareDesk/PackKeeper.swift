@@ -46,7 +46,7 @@ final class PackKeeper: Service {
         configured: [PackBytes], library: PackLibrary, database: DatabaseConfiguration, directory: String,
         logger: Logger
     ) {
-        store = DeskThreads(name: "packs", count: 1, limit: 16) { PackStore(database) }
+        store = DeskThreads(name: "packs", count: 1, limit: 16, logger: logger) { PackStore(database) }
         file = URL(filePath: directory).appending(path: "approved-packs.json")
         self.logger = logger
         state = Mutex(State(configured: configured, inForce: configured, library: library))
