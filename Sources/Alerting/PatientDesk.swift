@@ -19,6 +19,8 @@ public enum PatientAction: Hashable, Sendable {
     case followedUp(FormID, note: String?)
     case typeIn(TypedReadings)
     case pause(from: CalendarDate, until: CalendarDate, reason: String)
+    /// Ends the pause of those days now: what opens from now on is due again. One that has not begun is taken away.
+    case endPause(from: CalendarDate, until: CalendarDate, reason: String)
     /// Ends the schedule and the pairings now.
     case discharge(Discharge.Cause, reason: String)
     /// It was a mistake; a schedule and a reader must be given anew.

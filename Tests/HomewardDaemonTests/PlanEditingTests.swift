@@ -151,6 +151,32 @@ import Testing
         }
     }
 
+    @Test func aPauseIsEndedAsItWasSeen() throws {
+        func day(_ month: Int, _ day: Int) throws -> CalendarDate {
+            try #require(CalendarDate(year: 2026, month: month, day: day))
+        }
+        func pause(_ from: String, _ until: String, _ more: [String: FieldValue] = [:]) -> FieldValue {
+            .object(["from": .string(from), "until": .string(until), "reason": .string("away")].merging(more) { $1 })
+        }
+        let (now, over, later) = (
+            pause("2026-11-20", "2026-11-30"), pause("2026-11-01", "2026-11-22"), pause("2026-12-20", "2026-12-31")
+        )
+        let base = Self.base(["pauses": .array([over, now, later])])
+        func ended(_ from: CalendarDate, _ until: CalendarDate) throws -> FieldValue? {
+            try base.endingPause(Self.patient, from: from, until: until)[Self.key]?["pauses"]
+        }
+        let wanted = pause("2026-11-20", "2026-11-30", ["ended": .string("2026-11-23T08:15:30Z")])
+        #expect(try ended(day(11, 20), day(11, 30)) == .array([over, wanted, later]))
+        #expect(try ended(day(12, 20), day(12, 31)) == .array([over, now]), "one that has not begun is taken away")
+        for (from, until) in [(try day(11, 1), try day(11, 22)), (try day(11, 20), try day(12, 1))] {
+            #expect(throws: RegistryChange.Refusal.self) { try ended(from, until) }
+        }
+        let twice = Self.base(["pauses": .array([wanted])])
+        #expect(throws: RegistryChange.Refusal.self) {
+            try twice.endingPause(Self.patient, from: day(11, 20), until: day(11, 30))
+        }
+    }
+
     @Test func aPairingBeginsWithTheSecond() throws {
         var base = Self.base()
         base.now = Instant(microseconds: base.now.microseconds + 123_456)

@@ -59,6 +59,7 @@ extension EndToEndTests {
         let visitor = try Visitor("cm-01", 1, stack)
         try typeIn(visitor)
         try survive(visitor)
+        try pauseAndEnd(visitor)
         try replaceAndDischarge(visitor)
         _ = try stack.query(
             "INSERT INTO homeward.information_sharing (patient, care_manager, added_by, word) "
@@ -133,6 +134,38 @@ extension EndToEndTests {
         #expect(
             try stack.value("SELECT summary FROM homeward.v_alert WHERE rule = 'pulse-high'").contains(
                 "entered in error"))
+    }
+
+    /// Nothing is due while it lasts; ended, the next window is due again, and both are versions of the entry.
+    private func pauseAndEnd(_ visitor: Visitor) throws {
+        let stack = visitor.stack
+        func days(_ count: Int) throws -> String {
+            try stack.value("SELECT ((now() AT TIME ZONE 'Europe/London')::date + \(count))::text")
+        }
+        func isDue(withinDays count: Int) throws -> Bool {
+            try stack.value(
+                "SELECT coalesce(bool_or(due_at < now() + interval '\(count) days'), false) FROM homeward.timer "
+                    + "WHERE kind = 'due-reading'") == "t"
+        }
+        #expect(try eventually { try isDue(withinDays: 2) })
+        let (from, until) = (try days(0), try days(9))
+        let pause = "from=\(from)&until=\(until)&reason=hospital"
+        #expect(try visitor.send("/patients/P0001/pauses", pause, once: 20) == "/patients/P0001?done=pauses")
+        #expect(try eventually { try !isDue(withinDays: 2) })
+        #expect(try visitor.look("/patients/P0001").body.contains("End the pause"))
+        let end = "pause=\(from)%2F\(until)&reason=home+again"
+        #expect(try visitor.send("/patients/P0001/pauses-end", end, once: 21) == "/patients/P0001?done=pauses-end")
+        #expect(try visitor.send("/patients/P0001/pauses-end", end, once: 21) == "/patients/P0001?done=before")
+        #expect(try visitor.send("/patients/P0001/pauses-end", end, once: 22) == "409")
+        #expect(try eventually { try isDue(withinDays: 2) })
+        #expect(!(try visitor.look("/patients/P0001").body.contains("End the pause")))
+        #expect(
+            try stack.query(
+                """
+                SELECT actor, reason, fields -> 'pauses' -> 0 ->> 'reason', fields -> 'pauses' -> 0 ->> 'ended' IS NOT NULL
+                FROM homeward.registry_entry WHERE code = 'P0001' AND source = 'page' ORDER BY version
+                """) == [["cm-01", "hospital", "hospital", "f"], ["cm-01", "home again", "hospital", "t"]])
+        #expect(try visitor.look("/patients/P0001/plan").body.contains("home again"))
     }
 
     private func replaceAndDischarge(_ visitor: Visitor) throws {

@@ -1,3 +1,4 @@
+import Alerting
 import Clinical
 import Formats
 import Foundation
@@ -38,6 +39,32 @@ extension RegistryChange.Base {
                 "from": .string(from.description), "until": .string(until.description), "reason": .string(reason),
             ]))
         return [patient(code): ["pauses": .array(pauses)]]
+    }
+
+    /// The pause as the person saw it: one that is another by now, or over, is refused.
+    func endingPause(
+        _ code: Identifier, from: CalendarDate, until: CalendarDate
+    ) throws(RegistryChange.Refusal) -> Edit {
+        let monitored = try monitored(code)
+        guard monitored.pausesLeft(at: now).contains(where: { $0.from == from && $0.until == until }) else {
+            throw RegistryChange.Refusal("there is no such pause any more: it is over, or another changed it")
+        }
+        guard let today = day(monitored.profile.timeZone), case .array(var pauses) = fields[patient(code)]?["pauses"],
+            let place = pauses.lastIndex(where: { Self.isPause($0, from: from, until: until) }),
+            case .object(var pause) = pauses[place]
+        else { throw RegistryChange.Refusal("there is no such pause any more") }
+        if from > today {
+            pauses.remove(at: place)
+        } else {
+            pause["ended"] = .string(RFC3339.format(now))
+            pauses[place] = .object(pause)
+        }
+        return [patient(code): ["pauses": .array(pauses)]]
+    }
+
+    private static func isPause(_ value: FieldValue, from: CalendarDate, until: CalendarDate) -> Bool {
+        guard case .object(let fields) = value, fields["ended"] ?? .null == .null else { return false }
+        return fields["from"] == .string(from.description) && fields["until"] == .string(until.description)
     }
 
     /// Both days counted. Ours: nobody is left unwatched by a slip of the year.

@@ -276,6 +276,11 @@ struct PlanPage {
             element("h2") { "Pauses" }
             if lines.isEmpty { element("p", .class("empty")) { "None." } }
             for line in lines { element("p") { element("bdi") { line } } }
+            if mayChange {
+                element("p") {
+                    element("a", .href(Place("patients", code, fragment: "do-pauses"))) { "Begin or end a pause" }
+                }
+            }
         }
     }
 
