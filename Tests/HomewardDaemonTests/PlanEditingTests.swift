@@ -186,41 +186,4 @@ import Testing
             edit[RegistryKey(entity: .device, code: "dev-1")]?["pairings"]
                 == .array([.object(["patient": .string("P0001"), "from": .string("2026-11-23T08:15:30Z")])]))
     }
-
-    // MARK: Packs
-
-    @Test func theLastApprovedStaysInForce() {
-        func pack(_ code: String, _ text: String) -> PackBytes { PackBytes(code: code, bytes: Array(text.utf8)) }
-        let configured = [pack("adult", "new"), pack("copd", "new")]
-        #expect(PackKeeper.wanted(configured, approved: []) == configured)
-        #expect(
-            PackKeeper.wanted(configured, approved: [pack("adult", "old"), pack("gone", "x")])
-                == [pack("adult", "old"), pack("copd", "new"), pack("gone", "x")], "whose file is gone stays")
-    }
-
-    @Test func whatDoesNotGoTogetherFallsBackPackByPack() throws {
-        let configured = PackBytes.all(in: nil)
-        func changed(_ code: String) throws -> PackBytes {
-            let file = try #require(configured.first { $0.code == code })
-            return PackBytes(code: code, bytes: file.bytes + Array("# approved here\n".utf8))
-        }
-        func broken(_ code: String) -> PackBytes { PackBytes(code: code, bytes: Array("unreadable: [".utf8)) }
-        let (adult, copd) = (try changed("adult"), try changed("copd"))
-        let one = try #require(PackKeeper.most(configured, approved: [adult, broken("copd")]))
-        #expect(one.files == PackKeeper.wanted(configured, approved: [adult]))
-        #expect(!PackKeeper.isApproved(one.files, by: [adult, broken("copd")]))
-        let more = try #require(PackKeeper.most(configured, approved: [broken("a"), adult, broken("b"), copd]))
-        #expect(more.files == PackKeeper.wanted(configured, approved: [adult, copd]))
-        let none = try #require(PackKeeper.most(configured, approved: [broken("adult"), broken("copd")]))
-        #expect(none.files == configured)
-        #expect(PackKeeper.most([broken("adult")], approved: [broken("copd")]) == nil)
-        #expect(PackKeeper.isApproved(configured, by: configured))
-        #expect(!PackKeeper.isApproved(configured, by: Array(configured.dropLast())))
-    }
-
-    @Test func theBuiltInFilesAreTheBuiltInPacks() {
-        let files = PackBytes.all(in: nil)
-        let (library, problems) = PackLibrary.load(files)
-        #expect(problems.isEmpty && library == BuiltInPacks.library())
-    }
 }
