@@ -27,6 +27,8 @@ public enum PatientAction: Hashable, Sendable {
     case takeBack(reason: String)
     /// Ends the pairing of the old one, where there is one, and begins that of the new one at the same moment.
     case replaceReader(old: Identifier?, new: Identifier, reason: String)
+    /// Of a time when it was nobody's: from then until it is somebody's next.
+    case pairReader(Identifier, from: Instant, reason: String)
 }
 
 public enum CallOutcome: String, CaseIterable, Hashable, Sendable {

@@ -1,6 +1,7 @@
 import Alerting
 import Clinical
 import Documents
+import Formats
 import Foundation
 import Registry
 import Testing
@@ -185,5 +186,40 @@ import Testing
         #expect(
             edit[RegistryKey(entity: .device, code: "dev-1")]?["pairings"]
                 == .array([.object(["patient": .string("P0001"), "from": .string("2026-11-23T08:15:30Z")])]))
+    }
+
+    // MARK: Pairings
+
+    @Test func aReaderThatWasNobodysIsPairedWithoutOverlap() throws {
+        var base = Self.base()
+        let device = try #require(Identifier("dev-1"))
+        let other = try #require(Identifier("P0002"))
+        let (early, late) = (base.now - .days(5), base.now - .days(2))
+        let key = RegistryKey(entity: .device, code: "dev-1")
+        func pairings(_ from: Instant) throws -> [FieldValue] {
+            let edit = try base.pairing(device, with: Self.patient, from: from)
+            guard case .array(let list)? = edit[key]?["pairings"] else { return [] }
+            return list
+        }
+        #expect(try pairings(early).count == 1, "a reader that nobody knew")
+        base.registry.devices[device] = Device(
+            code: device, site: try #require(Identifier("north")), pairings: [Pairing(patient: other, from: late)])
+        let own = FieldValue.object([
+            "patient": .string("P0001"), "from": .string(RFC3339.format(early)), "until": .string(RFC3339.format(late)),
+        ])
+        #expect(try pairings(early).first == own, "until it is somebody's next")
+        #expect(try pairings(early).count == 2)
+        for from in [late, base.now, base.now + .hours(1), base.now - .days(32)] {
+            #expect(throws: RegistryChange.Refusal.self) { try pairings(from) }
+        }
+        do throws(RegistryChange.Refusal) {
+            _ = try base.pairing(device, with: Self.patient, from: late)
+        } catch {
+            #expect(error.words.contains("P0002's then") && error.words.contains("may not overlap"))
+        }
+        let typed = try #require(TypedReader.code(of: Self.patient))
+        #expect(throws: RegistryChange.Refusal.self) { try base.pairing(typed, with: Self.patient, from: early) }
+        base.registry.devices[device]?.site = try #require(Identifier("south"))
+        #expect(throws: RegistryChange.Refusal.self) { try pairings(early) }
     }
 }

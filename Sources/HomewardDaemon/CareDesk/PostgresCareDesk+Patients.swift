@@ -78,6 +78,13 @@ extension PostgresCareDesk {
             return try await change(
                 event(form, patient, "replace-reader", reason, words), readers: [new], within: session
             ) { base throws(RegistryChange.Refusal) in try base.replacing(old, with: new, of: patient) }
+        case .pairReader(let device, let from, let reason):
+            return try await change(
+                event(
+                    form, patient, "pair-reader", reason,
+                    [("reader", device.description), ("from", RFC3339.format(from))]), readers: [device],
+                within: session
+            ) { base throws(RegistryChange.Refusal) in try base.pairing(device, with: patient, from: from) }
         }
     }
 

@@ -141,6 +141,41 @@ extension RegistryChange.Base {
         return edit
     }
 
+    /// The reader was nobody's then; it is theirs until it is somebody's next, which may be now already.
+    func pairing(
+        _ reader: Identifier, with code: Identifier, from: Instant
+    ) throws(RegistryChange.Refusal) -> Edit {
+        let monitored = try monitored(code)
+        guard !TypedReader.isTyped(reader) else {
+            throw RegistryChange.Refusal("that is no reader, but what was typed in")
+        }
+        guard from <= now, now - from <= Self.longestAgo else {
+            throw RegistryChange.Refusal("a pairing begins within the last 31 days")
+        }
+        let known = registry.devices[reader]
+        guard known.map({ $0.site == monitored.site }) ?? true else {
+            throw RegistryChange.Refusal("\(reader) is of another site")
+        }
+        var pairings = known?.pairings ?? []
+        if let other = pairings.first(where: { $0.from <= from && ($0.until.map { from < $0 } ?? true) }) {
+            let until = other.until.map { " until \(RFC3339.format($0))" } ?? ""
+            throw RegistryChange.Refusal(
+                "\(reader) was \(other.patient)'s then (since \(RFC3339.format(other.from))\(until)), and pairings may not "
+                    + "overlap: end that one first, or begin this one after it")
+        }
+        let next = pairings.map(\.from).filter { $0 > from }.min()
+        pairings.append(Pairing(patient: code, from: from, until: next))
+        pairings.sort { $0.from < $1.from }
+        return [
+            RegistryKey(entity: .device, code: reader.description): [
+                "site": .string(monitored.site.description), "pairings": Self.value(pairings),
+            ]
+        ]
+    }
+
+    /// As old as a report may be, and a day.
+    private static let longestAgo = Interval.days(31)
+
     /// The reader that stands for what the patient tells; as long ago as a report may be about.
     func givingVoice(to code: Identifier, _ device: Identifier) throws(RegistryChange.Refusal) -> Edit {
         let monitored = try monitored(code)
