@@ -176,7 +176,10 @@ struct PlanPage {
 
     private func part(_ field: PlanField, _ title: String, @HTMLBuilder _ fields: (PlanInputs) -> HTML) -> HTML {
         let standing: FieldValue = field == .risk ? .string("standard") : .null
-        let lines = PlanWords.lines(field.rawValue, file.fields[field.rawValue] ?? standing)
+        let lines = PlanWords.lines(field.rawValue, file.fields[field.rawValue] ?? standing).map { line in
+            let name = field == .keyWorker ? file.team.first { $0.code == line }?.name : nil
+            return name.map { $0 == line ? line : "\($0) (\(line))" } ?? line
+        }
         return element("section", .class("card"), .id(field.rawValue)) {
             element("h2") { title }
             if lines.isEmpty { element("p", .class("empty")) { "None." } }
@@ -199,8 +202,9 @@ struct PlanPage {
             for kind in Kind.allCases where !kind.isCoded {
                 element("div") {
                     inputs.text(
-                        "base-\(kind.code)", "\(kind.name), \(kind.canonicalUnit?.words ?? "")", baselines[kind.code],
-                        .decimal, alias: kind.code)
+                        "base-\(kind.code)",
+                        [kind.name, kind.canonicalUnit?.words ?? ""].filter { !$0.isEmpty }.joined(separator: ", "),
+                        baselines[kind.code], .decimal, alias: kind.code)
                 }
             }
         }
