@@ -16,6 +16,11 @@ public protocol LeadDesk: PlanDesk, SharingDesk {
     func release(
         _ id: Int64, note: String, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> DeskAnswer<ReleaseRefusal?>
+    /// Makes the reader of a report that is held because it was nobody's a patient's; then a release takes it. Once, however
+    /// often the form is sent.
+    func pair(
+        _ request: PairingRequest, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<PatientActionOutcome>
 }
 
 // MARK: Service
@@ -136,11 +141,14 @@ public struct QuarantineFile: Sendable {
     public var earlier: [ReleaseState]
     /// Whose the device is and was, as the registry has it, newest first: patient, from, until.
     public var pairings: [PairingSpan]
+    /// As the report says; nil where it can't be read.
+    public var takenAt: Instant?
 
     public init(
         viewer: Viewer, at: Instant, row: QuarantineRow, detail: String, topic: String, payload: [UInt8],
-        earlier: [ReleaseState], pairings: [PairingSpan]
+        earlier: [ReleaseState], pairings: [PairingSpan], takenAt: Instant? = nil
     ) {
+        self.takenAt = takenAt
         self.viewer = viewer
         self.at = at
         self.row = row
@@ -151,10 +159,37 @@ public struct QuarantineFile: Sendable {
         self.pairings = pairings
     }
 
+    /// What it is about, where that can be read, and when it came: the pairing must have begun by then.
+    public var wanted: Instant { min(takenAt ?? row.receivedAt, row.receivedAt) }
+
+    /// Whether a pairing is what it lacks.
+    public var isPairable: Bool {
+        isReleasable && row.device != nil && (row.reason == .unpaired || row.reason == .unknownDevice)
+    }
+
     /// Whether a release can do anything about it.
     public var isReleasable: Bool {
         row.reading == nil && row.reason.release != .nothing && !payload.isEmpty && !topic.hasSuffix("/status")
             && !(row.release?.isSettled ?? false)
+    }
+}
+
+/// Whose the reader of a quarantined report was.
+public struct PairingRequest: Sendable {
+    public var form: FormID
+    /// The row of the quarantine, whose reader it is.
+    public var quarantined: Int64
+    public var patient: Identifier
+    /// A wall clock's time at the site, `2026-11-24T09:00`.
+    public var from: String
+    public var reason: String
+
+    public init(form: FormID, quarantined: Int64, patient: Identifier, from: String, reason: String) {
+        self.form = form
+        self.quarantined = quarantined
+        self.patient = patient
+        self.from = from
+        self.reason = reason
     }
 }
 

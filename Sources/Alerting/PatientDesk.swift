@@ -19,12 +19,16 @@ public enum PatientAction: Hashable, Sendable {
     case followedUp(FormID, note: String?)
     case typeIn(TypedReadings)
     case pause(from: CalendarDate, until: CalendarDate, reason: String)
+    /// Ends the pause of those days now: what opens from now on is due again. One that has not begun is taken away.
+    case endPause(from: CalendarDate, until: CalendarDate, reason: String)
     /// Ends the schedule and the pairings now.
     case discharge(Discharge.Cause, reason: String)
     /// It was a mistake; a schedule and a reader must be given anew.
     case takeBack(reason: String)
     /// Ends the pairing of the old one, where there is one, and begins that of the new one at the same moment.
     case replaceReader(old: Identifier?, new: Identifier, reason: String)
+    /// Of a time when it was nobody's: from then until it is somebody's next.
+    case pairReader(Identifier, from: Instant, reason: String)
 }
 
 public enum CallOutcome: String, CaseIterable, Hashable, Sendable {

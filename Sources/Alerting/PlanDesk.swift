@@ -14,6 +14,10 @@ public protocol PlanDesk: Sendable {
     func approve(
         _ pack: String, hash: [UInt8], note: String, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> DeskAnswer<ApprovalRefusal?>
+    /// Ends the rules of an approved pack whose file is gone. Nil: it is retired, and no longer in force.
+    func retire(
+        _ pack: String, reason: String, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<RetirementRefusal?>
 }
 
 // MARK: Plans
@@ -186,11 +190,26 @@ public struct PackApproval: Sendable, Hashable {
     public var by: String
     public var at: Instant
     public var note: String
+    /// Somebody retired the pack while this was its last approval.
+    public var retirement: PackRetirement?
 
-    public init(by: String, at: Instant, note: String) {
+    public init(by: String, at: Instant, note: String, retirement: PackRetirement? = nil) {
         self.by = by
         self.at = at
         self.note = note
+        self.retirement = retirement
+    }
+}
+
+public struct PackRetirement: Sendable, Hashable {
+    public var by: String
+    public var at: Instant
+    public var reason: String
+
+    public init(by: String, at: Instant, reason: String) {
+        self.by = by
+        self.at = at
+        self.reason = reason
     }
 }
 
@@ -209,6 +228,12 @@ public struct PackFile: Sendable {
         self.versions = versions
         self.mayApprove = mayApprove
     }
+
+    /// Approved and in force, though the configuration has no file of it any more.
+    public func isFileMissing(_ pack: String) -> Bool {
+        let own = versions.filter { $0.pack == pack }
+        return own.contains(where: \.isInForce) && !own.contains(where: \.isConfigured)
+    }
 }
 
 /// Why a pack is not in force by an approval.
@@ -221,4 +246,26 @@ public enum ApprovalRefusal: String, Sendable, Hashable {
     case notYetInForce = "not in force yet: look again in a moment"
 
     public var isApproved: Bool { self == .notInForce || self == .notYetInForce }
+}
+
+/// Why a pack is not retired.
+public enum RetirementRefusal: Sendable, Hashable {
+    case configured
+    case notApproved
+    /// Patients' plans name it: so many.
+    case named(Int)
+    /// The retirement stands.
+    case notYet
+
+    public var words: String {
+        switch self {
+        case .configured: "the configuration has it: take its file away first, and reload"
+        case .notApproved: "nothing of it is approved"
+        case .named(let count):
+            count == 1
+                ? "one patient's plan names it: change that first"
+                : "\(count) patients' plans name it: change them first"
+        case .notYet: "still in force: look again in a moment"
+        }
+    }
 }

@@ -136,7 +136,10 @@ public struct AuditFile: Sendable {
 
 /// How far an export has come.
 public struct ExportPlace: Sendable, Hashable {
-    public enum Table: String, Sendable, Hashable { case readings, answers, alerts }
+    /// In the order in which they are written.
+    public enum Table: String, CaseIterable, Sendable, Hashable {
+        case readings, answers, alerts, events, followUps, sharing, pairings, versions, quarantined
+    }
 
     public var table: Table
     /// Of the last row that was written; empty at a table's beginning.

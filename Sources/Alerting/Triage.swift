@@ -10,7 +10,7 @@ public enum TriageState: String, CaseIterable, Comparable, Sendable {
     case amber
     /// Nothing is known to be wrong, and something keeps it from being known to be right.
     case grey
-    /// Readings are not expected today.
+    /// Readings are not expected now.
     case paused
     case green
 
@@ -228,7 +228,13 @@ extension Patient {
     fileprivate func pause(at now: Instant) -> Pause? {
         // An unknown time zone can't be enrolled; if it were, nobody would be called paused for it.
         guard let today = LocalTime(now, timeZone: profile.timeZone)?.date else { return nil }
-        return pauses.last { $0.from <= today && today <= $0.until }
+        return pauses.last { $0.covers(now, on: today) }
+    }
+
+    /// Those that are, and those to come.
+    public func pausesLeft(at now: Instant) -> [Pause] {
+        guard let today = LocalTime(now, timeZone: profile.timeZone)?.date else { return [] }
+        return pauses.filter { today <= $0.until && ($0.ended.map { now < $0 } ?? true) }
     }
 
     /// Readings are not expected today.

@@ -33,11 +33,19 @@ public struct Pause: Hashable, Sendable {
     public var from: CalendarDate
     public var until: CalendarDate
     public var reason: String?
+    /// Somebody ended it early: what opens from then on is due again.
+    public var ended: Instant?
 
-    public init(from: CalendarDate, until: CalendarDate, reason: String?) {
+    public init(from: CalendarDate, until: CalendarDate, reason: String?, ended: Instant? = nil) {
         self.from = from
         self.until = until
         self.reason = reason
+        self.ended = ended
+    }
+
+    /// Whether it takes in that moment of that day.
+    public func covers(_ instant: Instant, on date: CalendarDate) -> Bool {
+        from <= date && date <= until && (ended.map { instant < $0 } ?? true)
     }
 }
 
@@ -125,8 +133,8 @@ public struct Schedule: Sendable {
     /// Nil where the slot asks for nothing on that day.
     func reading(_ slot: ScheduleSlot, on day: Int64) -> DueReading? {
         guard slot.days.contains(WallClock.weekday(of: day)), let date = WallClock.date(of: day) else { return nil }
-        guard !pauses.contains(where: { $0.from <= date && date <= $0.until }) else { return nil }
         let due = clock.instant(day: day, minute: slot.due)
+        guard !pauses.contains(where: { $0.covers(due - slot.early, on: date) }) else { return nil }
         return DueReading(
             kinds: slot.kinds, date: date, opens: due - slot.early, due: due, closes: due + slot.grace)
     }

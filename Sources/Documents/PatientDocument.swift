@@ -184,7 +184,8 @@ enum PatientDocument {
         .record { reader in
             let days = reader.daySpan()
             let reason = reader.optional("reason", .text)
-            return days.map { Pause(from: $0.lowerBound, until: $0.upperBound, reason: reason) }
+            let ended = reader.optional("ended", .instant)
+            return days.map { Pause(from: $0.lowerBound, until: $0.upperBound, reason: reason, ended: ended) }
         }
     }
 

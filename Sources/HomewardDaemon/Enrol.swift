@@ -42,6 +42,7 @@ public struct Enrol {
             // A large registry takes its time to write; nothing else waits for it.
             database.deadline = .minutes(10)
             let store = RegistryStore(database)
+            let packs = try loaded.packsInForce()
             var progress = Phases()
             defer { progress.end() }
             for attempt in 1...Self.attempts {
@@ -49,7 +50,7 @@ public struct Enrol {
                 let current = try store.read()
                 progress.begin("checking \(files.count) entries")
                 let builder = RegistryBuilder(
-                    packs: loaded.packs, served: loaded.configuration.servedChannels, today: wallClock())
+                    packs: packs, served: loaded.configuration.servedChannels, today: wallClock())
                 let decision = decide(files, current: current, builder, isFirst: attempt == 1)
                 guard !dryRun, decision.status == .success, let update = decision.update else { return decision.status }
                 progress.begin("writing \(update.changes.count) entries")

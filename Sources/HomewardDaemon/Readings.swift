@@ -88,7 +88,7 @@ public struct Readings {
             let request = ReadingCorrections.Request(
                 site: site, key: ReportKey(device: device, report: report), reading: reading, by: by,
                 actor: NSUserName(), reason: reason)
-            switch try ReadingCorrections(loaded.database, packs: loaded.packs).mark(request) {
+            switch try ReadingCorrections(loaded.database, packs: loaded.packsInForce()).mark(request) {
             case .noSuchReading:
                 StandardError.write("no reading \(reading) of report \(report) of device \(device) is stored\n")
                 return .badData

@@ -282,7 +282,7 @@ extension LoadedConfiguration {
         database.deadline = .minutes(1)
         let stored = try RegistryStore(database).read()
         let entries = EnrolmentPlan.merged(files: [], stored: stored.fields)
-        return RegistryBuilder(packs: packs, served: configuration.servedChannels)
+        return RegistryBuilder(packs: try packsInForce(), served: configuration.servedChannels)
             .build(entries, version: stored.version).registry
     }
 }

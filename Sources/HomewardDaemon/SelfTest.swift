@@ -141,7 +141,7 @@ struct SelfTestRun {
                 return entry.fields.allSatisfy { fields?[$0.key]?.value == $0.value }
             }
             if isEntered { return }
-            let outcome = RegistryBuilder(packs: loaded.packs)
+            let outcome = RegistryBuilder(packs: try loaded.packsInForce())
                 .build(EnrolmentPlan.merged(files: entries, stored: stored.fields))
             let plan = EnrolmentPlan(files: entries, stored: stored.fields, replace: true)
             do throws(StoreFailure) {

@@ -28,14 +28,15 @@ public struct TriageList {
             var database = loaded.database
             // A large ward takes its time to read; nothing else waits for it.
             database.deadline = .minutes(1)
+            let packs = try loaded.packsInForce()
             let stored = try TriageReader(database).read(site: chosen)
-            let outcome = RegistryBuilder(packs: loaded.packs, served: loaded.configuration.servedChannels)
+            let outcome = RegistryBuilder(packs: packs, served: loaded.configuration.servedChannels)
                 .build(stored.entries, version: stored.version)
             if let chosen, outcome.registry.sites[chosen] == nil {
                 StandardError.write("no site \(chosen)\n")
                 return .badData
             }
-            var plans = Plans(packs: loaded.packs)
+            var plans = Plans(packs: packs)
             let rows = stored.snapshot.worklist(
                 of: outcome.registry, site: chosen, uncovered: Set(outcome.uncovered.map(\.patient))
             ) { plans.plan(for: $0.profile) }

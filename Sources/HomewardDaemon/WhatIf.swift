@@ -20,7 +20,7 @@ public struct WhatIf {
 
     /// - Parameters:
     ///   - registryPath: judged as if this file were enrolled now; nil: by the registry in force.
-    ///   - protocolsPath: nil: the configuration's packs.
+    ///   - protocolsPath: nil: the packs in force.
     ///   - patient: nil: every patient of `site`.
     ///   - since: a day, from its midnight where the patients are, or a time of RFC 3339.
     public init(
@@ -104,11 +104,12 @@ public struct WhatIf {
             codes[name] = code
         }
         let stored = try RegistryStore(database).read()
+        let inForce = protocolsPath == nil ? try loaded.packsInForce() : loaded.packs
         let packs: PackLibrary
         let registry: Registry
         do throws(DocumentProblems) {
             packs =
-                if let protocolsPath { try ProtocolFiles.library(directory: protocolsPath) } else { loaded.packs }
+                if let protocolsPath { try ProtocolFiles.library(directory: protocolsPath) } else { inForce }
             let files: [RegistryEntry] =
                 if let registryPath { try RegistryFile.read(paths: [registryPath]) } else { [] }
             let outcome = RegistryBuilder(packs: packs).build(

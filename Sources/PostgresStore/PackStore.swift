@@ -12,8 +12,8 @@ public final class PackStore {
             SELECT pack, hash, true, content FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS c (pack, hash, content)
             ON CONFLICT (pack, hash) DO UPDATE SET configured = true WHERE NOT pack_content.configured
             """)
-    private static let retire = Statement(
-        name: "retire_packs",
+    private static let unconfigure = Statement(
+        name: "unconfigure_packs",
         sql: """
             UPDATE homeward.pack_content c SET configured = false
             WHERE configured AND NOT EXISTS (
@@ -22,9 +22,11 @@ public final class PackStore {
     private static let approved = Statement(
         name: "approved_packs",
         sql: """
-            SELECT DISTINCT ON (a.pack) a.pack, c.content
-            FROM homeward.pack_approval a JOIN homeward.pack_content c USING (pack, hash)
-            ORDER BY a.pack, a.id DESC
+            SELECT a.pack, c.content
+            FROM (SELECT DISTINCT ON (pack) id, pack, hash FROM homeward.pack_approval ORDER BY pack, id DESC) a
+            JOIN homeward.pack_content c USING (pack, hash)
+            WHERE NOT EXISTS (SELECT FROM homeward.pack_retirement r WHERE r.approval = a.id)
+            ORDER BY a.pack
             """)
 
     public init(_ configuration: DatabaseConfiguration) {
@@ -40,15 +42,15 @@ public final class PackStore {
             parameters.write(raw: file.hash)
             return true
         }
-        let retired = parameters
+        let named = parameters
         parameters.addArray(.bytea, of: files) { file, parameters in
             parameters.write(raw: file.bytes)
             return true
         }
-        _ = try connection.run([(Self.record, parameters), (Self.retire, retired)], doing: "noting the packs")
+        _ = try connection.run([(Self.record, parameters), (Self.unconfigure, named)], doing: "noting the packs")
     }
 
-    /// Of each pack of which any content was ever approved, the one approved last.
+    /// Of each pack of which any content was ever approved, the one approved last, unless it was retired since.
     public func approved() throws(StoreFailure) -> [PackBytes] {
         try connection.startCheckedCall()
         let rows = try connection.run(Self.approved, PostgresParameters(), doing: "reading approved packs")

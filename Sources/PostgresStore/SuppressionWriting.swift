@@ -19,15 +19,18 @@ enum SuppressionWriting {
             ORDER BY s.place
             """)
 
-    // A pause that the entry's version before had too is not a new one. It ends with its last day, where the patient is.
+    // A pause that the entry's version before had too is not a new one. It ends with its last day, where the patient is, or
+    // when somebody ended it, which is a row of its own.
     private static let insertPauses = Statement(
         name: "insert_pauses",
         sql: """
             INSERT INTO homeward.suppression (kind, patient, reason, actor, until)
-            SELECT 'pause', e.code, 'from ' || (p.value ->> 'from') || coalesce(': ' || (p.value ->> 'reason'), ''),
+            SELECT 'pause', e.code, CASE WHEN p.value ->> 'ended' IS NULL THEN '' ELSE 'ended early, ' END
+                    || 'from ' || (p.value ->> 'from') || coalesce(': ' || (p.value ->> 'reason'), ''),
                 e.actor,
-                ((p.value ->> 'until')::date + 1)::timestamp AT TIME ZONE coalesce(
-                    e.fields ->> 'timezone', s.fields ->> 'timezone', 'Europe/London')
+                coalesce((p.value ->> 'ended')::timestamptz,
+                    ((p.value ->> 'until')::date + 1)::timestamp AT TIME ZONE coalesce(
+                        e.fields ->> 'timezone', s.fields ->> 'timezone', 'Europe/London'))
             FROM homeward.registry_entry e
             CROSS JOIN LATERAL jsonb_array_elements(
                 CASE jsonb_typeof(e.fields -> 'pauses') WHEN 'array' THEN e.fields -> 'pauses' ELSE '[]' END) p

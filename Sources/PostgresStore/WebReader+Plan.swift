@@ -74,7 +74,10 @@ extension WebReader {
             """)
     private static let approvals = Statement(
         name: "web_approvals",
-        sql: "SELECT pack, hash, approved_by, approved_at, note FROM homeward.pack_approval ORDER BY id")
+        sql: """
+            SELECT a.pack, a.hash, a.approved_by, a.approved_at, a.note, r.retired_by, r.retired_at, r.reason, a.id
+            FROM homeward.pack_approval a LEFT JOIN homeward.pack_retirement r ON r.approval = a.id ORDER BY a.id
+            """)
     private static let mayApprove = Statement(name: "web_may_approve", sql: "SELECT homeward.may_approve()")
     // The policy says who may.
     private static let approve = Statement(
@@ -82,6 +85,17 @@ extension WebReader {
         sql: """
             INSERT INTO homeward.pack_approval (pack, hash, approved_by, note)
             VALUES ($1::text, $2::bytea, $3::text, $4::text)
+            """)
+
+    // Plans change in turn with this: none names the pack meanwhile.
+    private static let lockRegistry = Statement(
+        name: "web_retire_lock", sql: "SELECT pg_advisory_xact_lock(7811322041998342)")
+    private static let naming = Statement(name: "web_pack_patients", sql: "SELECT homeward.pack_patients($1::text)")
+    // The policy says who may, and of which pack.
+    private static let retire = Statement(
+        name: "web_retire",
+        sql: """
+            INSERT INTO homeward.pack_retirement (approval, retired_by, reason) VALUES ($1::int8, $2::text, $3::text)
             """)
 
     /// Without what is in force, which the daemon knows.
@@ -93,14 +107,7 @@ extension WebReader {
 
     private func packs(_ viewer: Viewer) throws(StoreFailure) -> PackFile {
         let rows = try connection.run(Self.packs, PostgresParameters(), doing: "reading packs")
-        var approvals: [PackKey: [PackApproval]] = [:]
-        let said = try connection.run(Self.approvals, PostgresParameters(), doing: "reading approvals")
-        for row in 0..<said.rowCount {
-            guard let pack = said.text(row, 0), let hash = said.bytes(row, 1), let by = said.text(row, 2),
-                let at = said.instant(row, 3), let note = said.text(row, 4)
-            else { continue }
-            approvals[PackKey(pack: pack, hash: hash), default: []].append(PackApproval(by: by, at: at, note: note))
-        }
+        let approvals = try approvals()
         var at = Instant(microseconds: 0)
         var versions: [PackVersion] = []
         for row in 0..<rows.rowCount {
@@ -112,15 +119,57 @@ extension WebReader {
             versions.append(
                 PackVersion(
                     pack: pack, hash: hash, firstSeenAt: seen, isConfigured: isConfigured, isInForce: false,
-                    content: content, approvals: approvals[PackKey(pack: pack, hash: hash)] ?? []))
+                    content: content,
+                    approvals: approvals.filter { $0.pack == pack && $0.hash == hash }.map(\.approval)))
         }
         let may = try connection.run(Self.mayApprove, PostgresParameters(), doing: "reading who may approve")
         return PackFile(viewer: viewer, at: at, versions: versions, mayApprove: may.boolean(0, 0) ?? false)
     }
 
-    private struct PackKey: Hashable {
+    private struct StoredApproval {
+        var id: Int64
         var pack: String
         var hash: [UInt8]
+        var approval: PackApproval
+    }
+
+    /// Oldest first.
+    private func approvals() throws(StoreFailure) -> [StoredApproval] {
+        let rows = try connection.run(Self.approvals, PostgresParameters(), doing: "reading approvals")
+        return (0..<rows.rowCount).compactMap { row in
+            guard let pack = rows.text(row, 0), let hash = rows.bytes(row, 1), let by = rows.text(row, 2),
+                let at = rows.instant(row, 3), let note = rows.text(row, 4), let id = rows.int64(row, 8)
+            else { return nil }
+            var approval = PackApproval(by: by, at: at, note: note)
+            if let by = rows.text(row, 5), let at = rows.instant(row, 6), let reason = rows.text(row, 7) {
+                approval.retirement = PackRetirement(by: by, at: at, reason: reason)
+            }
+            return StoredApproval(id: id, pack: pack, hash: hash, approval: approval)
+        }
+    }
+
+    /// Ends the last approval of a pack whose file is gone and that no patient's plan names. Nil: it is retired.
+    public func retire(
+        _ pack: String, reason: String, _ session: SessionToken
+    ) throws(StoreFailure) -> DeskAnswer<RetirementRefusal?> {
+        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<RetirementRefusal?> in
+            _ = try reader.connection.run(Self.lockRegistry, PostgresParameters(), doing: "retiring a pack")
+            let file = try reader.packs(viewer)
+            guard file.mayApprove, file.versions.contains(where: { $0.pack == pack }) else { return .notThere }
+            if file.versions.contains(where: { $0.pack == pack && $0.isConfigured }) { return .seen(.configured) }
+            guard let last = try reader.approvals().last(where: { $0.pack == pack }), last.approval.retirement == nil
+            else { return .seen(.notApproved) }
+            var parameters = PostgresParameters()
+            parameters.add(pack)
+            let count = try reader.connection.run(Self.naming, parameters, doing: "counting patients").int64(0, 0) ?? 0
+            guard count == 0 else { return .seen(.named(Int(clamping: count))) }
+            parameters = PostgresParameters()
+            parameters.add(last.id)
+            parameters.add(viewer.careManager.description)
+            parameters.add(reason)
+            _ = try reader.connection.run(Self.retire, parameters, doing: "retiring a pack")
+            return .seen(nil)
+        } ?? .signedOut
     }
 
     /// Nil: it was approved. An earlier approved content may be approved again, which puts it back in force; what nobody is
@@ -134,9 +183,8 @@ extension WebReader {
             let versions = file.versions.filter { $0.pack == pack }
             guard let wanted = versions.first(where: { $0.hash == hash }) else { return .notThere }
             guard wanted.isConfigured || !wanted.approvals.isEmpty else { return .seen(.notConfigured) }
-            let newest = versions.flatMap { version in version.approvals.map { (version.hash, $0.at) } }
-                .max { $0.1 < $1.1 }
-            if newest?.0 == hash { return .seen(.approvedAlready) }
+            let newest = try reader.approvals().last { $0.pack == pack }
+            if let newest, newest.hash == hash, newest.approval.retirement == nil { return .seen(.approvedAlready) }
             var parameters = PostgresParameters()
             parameters.add(pack)
             parameters.add(hash)

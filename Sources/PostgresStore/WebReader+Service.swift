@@ -1,5 +1,6 @@
 public import Alerting
 internal import Clinical
+internal import Formats
 public import Ingestion
 
 /// What the service page reads and asks for, in the page's role.
@@ -200,7 +201,12 @@ extension WebReader {
         let pairings = try connection.run(Self.pairings, device, doing: "reading pairings")
         return QuarantineFile(
             viewer: viewer, at: at, row: row, detail: detail, topic: topic, payload: payload,
-            earlier: Array(states.dropFirst()), pairings: Self.spans(pairings, hasEnd: false))
+            earlier: Array(states.dropFirst()), pairings: Self.spans(pairings, hasEnd: false),
+            takenAt: Self.takenAt(payload))
+    }
+
+    private static func takenAt(_ payload: [UInt8]) -> Instant? {
+        (try? JSONReader.value(payload.span, maximumDepth: 8))?["taken_at"]?.string.flatMap { RFC3339.parse($0) }
     }
 
     /// Asks the daemon's commit to judge it again. Nil: it was asked for; asking twice asks once.

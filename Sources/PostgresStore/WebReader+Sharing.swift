@@ -1,10 +1,9 @@
 public import Alerting
 public import Clinical
-internal import Formats
 public import Ingestion
 internal import Registry
 
-/// Who may see a patient, who looked, and the patient's own data, in the page's role.
+/// Who may see a patient, and who looked, in the page's role.
 extension WebReader {
     private static let visible = Statement(
         name: "web_visible", sql: "SELECT now() FROM homeward.patient WHERE code = $1::text")
@@ -44,8 +43,7 @@ extension WebReader {
         try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<SharingFile> in
             var parameters = PostgresParameters()
             parameters.add(patient.description)
-            let found = try reader.connection.run(Self.visible, parameters, doing: "reading a patient")
-            guard let at = found.instant(0, 0) else { return .notThere }
+            guard let at = try reader.now(seeing: patient) else { return .notThere }
             let people = try reader.connection.run(Self.people, PostgresParameters(), doing: "reading a team")
             let rows = try reader.connection.run(Self.sharing, parameters, doing: "reading who may see")
             try reader.note(viewer, "sharing", patient: patient)
@@ -73,43 +71,48 @@ extension WebReader {
     public func share(
         _ patient: Identifier, with careManager: Identifier, word: String, _ session: SessionToken
     ) throws(StoreFailure) -> DeskAnswer<Bool> {
-        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<Bool> in
-            var parameters = PostgresParameters()
-            parameters.add(patient.description)
-            guard viewer.leads,
-                try reader.connection.run(Self.visible, parameters, doing: "reading a patient").rowCount == 1
-            else { return .notThere }
+        try writeSharing(of: patient, session) { viewer, reader throws(StoreFailure) -> Bool in
             var who = PostgresParameters()
             who.add(careManager.description)
-            guard try reader.connection.run(Self.maySelect, who, doing: "selecting somebody").boolean(0, 0) == true
-            else {
-                return .seen(false)
-            }
+            let may = try reader.connection.run(Self.maySelect, who, doing: "selecting somebody")
+            guard may.boolean(0, 0) == true else { return false }
+            var parameters = PostgresParameters()
+            parameters.add(patient.description)
             parameters.add(careManager.description)
             parameters.add(viewer.careManager.description)
             parameters.add(word)
-            return .seen(
-                try reader.connection.run(Self.share, parameters, doing: "selecting somebody").affectedRows == 1)
-        } ?? .signedOut
+            return try reader.connection.run(Self.share, parameters, doing: "selecting somebody").affectedRows == 1
+        }
     }
 
     public func endSharing(
         _ id: Int64, of patient: Identifier, reason: String, _ session: SessionToken
     ) throws(StoreFailure) -> DeskAnswer<Bool> {
-        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<Bool> in
+        try writeSharing(of: patient, session) { viewer, reader throws(StoreFailure) -> Bool in
             var parameters = PostgresParameters()
-            parameters.add(patient.description)
-            guard viewer.leads,
-                try reader.connection.run(Self.visible, parameters, doing: "reading a patient").rowCount == 1
-            else { return .notThere }
-            parameters = PostgresParameters()
             parameters.add(id)
             parameters.add(patient.description)
             parameters.add(viewer.careManager.description)
             parameters.add(reason)
-            return .seen(
-                try reader.connection.run(Self.unshare, parameters, doing: "ending a selection").affectedRows == 1)
+            return try reader.connection.run(Self.unshare, parameters, doing: "ending a selection").affectedRows == 1
+        }
+    }
+
+    /// For who leads, of a patient whom they may see.
+    private func writeSharing(
+        of patient: Identifier, _ session: SessionToken, _ write: (Viewer, WebReader) throws(StoreFailure) -> Bool
+    ) throws(StoreFailure) -> DeskAnswer<Bool> {
+        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<Bool> in
+            guard viewer.leads, try reader.now(seeing: patient) != nil else { return .notThere }
+            return .seen(try write(viewer, reader))
         } ?? .signedOut
+    }
+
+    /// The time on PostgreSQL's clock, where the patient is there for the viewer.
+    func now(seeing patient: Identifier) throws(StoreFailure) -> Instant? {
+        var parameters = PostgresParameters()
+        parameters.add(patient.description)
+        return try connection.run(Self.visible, parameters, doing: "reading a patient").instant(0, 0)
     }
 
     // MARK: The read audit
@@ -159,118 +162,5 @@ extension WebReader {
                     viewer: viewer, at: now.instant(0, 0) ?? Instant(microseconds: 0), rows: rows,
                     next: found.rowCount > Self.auditPage ? last : nil))
         } ?? .signedOut
-    }
-
-    // MARK: A patient's own data
-
-    private static let exportedAtOnce = 2000
-    private static let exportReadings = Statement(
-        name: "web_export_readings",
-        sql: """
-            SELECT to_char(r.taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), d.code, r.report_id,
-                r.place::text, to_char(r.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), k.code,
-                coalesce(r.code, r.value::text), u.code, CASE WHEN r.code IS NULL THEN r.value_sent::text END, s.code,
-                CASE WHEN c.place IS NOT NULL THEN 'entered-in-error' WHEN r.suspicions IS NOT NULL THEN 'suspect'
-                    ELSE 'accepted' END, c.reason
-            FROM homeward.patient p
-            JOIN homeward.reading r ON r.patient = p.id
-            JOIN homeward.device d ON d.id = r.device
-            JOIN homeward.kind k ON k.id = r.kind
-            LEFT JOIN homeward.unit u ON u.id = k.unit
-            LEFT JOIN homeward.unit s ON s.id = r.unit_sent
-            LEFT JOIN homeward.reading_correction c
-                ON c.device = r.device AND c.report_id = r.report_id AND c.place = r.place
-            WHERE p.code = $1::text AND ($2::text IS NULL OR
-                (r.taken_at, d.code, r.report_id, r.place) > ($2::text::timestamptz, $3::text, $4::text, $5::text::int2))
-            ORDER BY r.taken_at, d.code, r.report_id, r.place LIMIT $6::int4
-            """)
-    private static let exportAnswers = Statement(
-        name: "web_export_answers",
-        sql: """
-            SELECT to_char(a.taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), d.code, a.report_id,
-                a.place::text, to_char(a.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), a.question,
-                a.value, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text
-            FROM homeward.patient p
-            JOIN homeward.answer a ON a.patient = p.id
-            JOIN homeward.device d ON d.id = a.device
-            WHERE p.code = $1::text AND ($2::text IS NULL OR
-                (a.taken_at, d.code, a.report_id, a.place) > ($2::text::timestamptz, $3::text, $4::text, $5::text::int2))
-            ORDER BY a.taken_at, d.code, a.report_id, a.place LIMIT $6::int4
-            """)
-    private static let exportAlerts = Statement(
-        name: "web_export_alerts",
-        sql: """
-            SELECT to_char(a.raised_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), a.id::text, '', '0',
-                to_char(a.resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), a.rule, a.severity,
-                NULL::text, NULL::text, NULL::text, a.state, a.summary
-            FROM homeward.alert a
-            WHERE a.subject_type = 'patient' AND a.subject = $1::text AND ($2::text IS NULL OR
-                (a.raised_at, a.id) > ($2::text::timestamptz, $3::text::uuid)) AND $4::text IS NOT DISTINCT FROM $4::text
-                AND $5::text IS NOT DISTINCT FROM $5::text
-            ORDER BY a.raised_at, a.id LIMIT $6::int4
-            """)
-    private static let exportDetails = Statement(
-        name: "web_export_details",
-        sql: """
-            SELECT f.key, CASE jsonb_typeof(f.value) WHEN 'string' THEN f.value #>> '{}' ELSE f.value::text END
-            FROM homeward.registry_current e CROSS JOIN LATERAL jsonb_each(e.fields) f
-            WHERE e.entity = 'patient' AND e.code = $1::text ORDER BY f.key
-            """)
-
-    /// A part of all that is stored of a patient; the first has the heads, and the personal details.
-    public func export(
-        _ patient: Identifier, after place: ExportPlace?, _ session: SessionToken
-    ) throws(StoreFailure) -> DeskAnswer<ExportPart> {
-        try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<ExportPart> in
-            var parameters = PostgresParameters()
-            parameters.add(patient.description)
-            guard viewer.mayAct,
-                try reader.connection.run(Self.visible, parameters, doing: "reading a patient").rowCount == 1
-            else { return .notThere }
-            guard let place else {
-                try reader.note(viewer, "export", patient: patient)
-                return .seen(ExportPart(lines: try reader.details(parameters), next: .init(table: .readings, key: [])))
-            }
-            return .seen(try reader.part(of: patient, after: place))
-        } ?? .signedOut
-    }
-
-    private func details(_ parameters: PostgresParameters) throws(StoreFailure) -> String {
-        var lines = CSVLine.text(
-            [
-                "record", "at", "reader", "report", "place", "received_or_ended_at", "kind", "value", "unit",
-                "value_sent",
-                "unit_sent", "status", "remark",
-            ])
-        let rows = try connection.run(Self.exportDetails, parameters, doing: "reading a patient")
-        for row in 0..<rows.rowCount {
-            lines += CSVLine.text(
-                ["detail", nil, nil, nil, nil, nil, rows.text(row, 0), rows.text(row, 1), nil, nil, nil, nil, nil])
-        }
-        return lines
-    }
-
-    private func part(of patient: Identifier, after place: ExportPlace) throws(StoreFailure) -> ExportPart {
-        let (statement, record, following): (Statement, String, ExportPlace.Table?) =
-            switch place.table {
-            case .readings: (Self.exportReadings, "reading", .answers)
-            case .answers: (Self.exportAnswers, "answer", .alerts)
-            case .alerts: (Self.exportAlerts, "alert", nil)
-            }
-        var parameters = PostgresParameters()
-        parameters.add(patient.description)
-        for column in 0..<4 {
-            parameters.add(optional: place.key.indices.contains(column) ? place.key[column] : nil)
-        }
-        parameters.add(Int32(Self.exportedAtOnce))
-        let rows = try connection.run(statement, parameters, doing: "reading a patient's data")
-        var lines = ""
-        for row in 0..<rows.rowCount { lines += CSVLine.text([record] + (0..<12).map { rows.text(row, $0) }) }
-        guard rows.rowCount < Self.exportedAtOnce else {
-            let last = rows.rowCount - 1
-            return ExportPart(
-                lines: lines, next: .init(table: place.table, key: (0..<4).map { rows.text(last, $0) ?? "" }))
-        }
-        return ExportPart(lines: lines, next: following.map { .init(table: $0, key: []) })
     }
 }

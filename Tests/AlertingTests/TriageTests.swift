@@ -128,6 +128,9 @@ import Testing
         Case("a pause that is over", .green) {
             $0.patient.pauses = [Pause(from: yesterday, until: yesterday, reason: nil)]
         },
+        Case("a pause that was ended", .green) {
+            $0.patient.pauses = [Pause(from: today, until: today, reason: nil, ended: now)]
+        },
         Case("a pause hides no amber", .amber, ["alert", "paused"]) {
             $0.patient.pauses = [Pause(from: today, until: today, reason: nil)]
             $0.facts.alerts = [alert(.amber)]

@@ -144,6 +144,26 @@ def release_a_report(lead):
     until(lead, lambda: lead.locator("#release").get_by_text("stored", exact=True).count() == 1)
 
 
+def fix_a_pairing(lead):
+    """A reader that nobody enrolled: a lead says whose it was, and the report is let in."""
+    publish("nobodys-1", '{"kind":"spo2","value":97,"unit":"%"}', device="dev-0003")
+    lead.goto(url + "/service", wait_until="domcontentloaded")
+    held = lead.get_by_role("row").filter(has_text="nobodys-1")
+    until(lead, lambda: held.count() == 1)
+    held.get_by_role("link", name="Look").click()
+    expect(lead.get_by_role("heading", name="unknown-device")).to_be_visible()
+    pair = lead.locator("#pair")
+    pair.get_by_label("Patient's code").fill("P0001")
+    pair.get_by_label("How you know").fill("It was given to her on Friday")
+    shot(lead, "pairing", full_page=True)
+    pair.get_by_role("button", name="Pair it").click()
+    expect(lead.locator(".notice")).to_contain_text("Now release the report")
+    lead.get_by_label("Why it may be stored").fill("Paired with her since")
+    lead.get_by_role("button", name="Release").click()
+    expect(lead.locator(".notice")).to_contain_text("Released")
+    until(lead, lambda: lead.locator("#release").get_by_text("stored", exact=True).count() == 1)
+
+
 def until(page, is_so):
     """Loads the page again until it is so."""
     deadline = time.monotonic() + 60
@@ -403,6 +423,7 @@ with sync_playwright() as playwright:
     deal_with_it(*pages[:2])
     correct_a_reading(pages[0])
     release_a_report(pages[2])
+    fix_a_pairing(pages[2])
     change_a_limit(pages[0], pages[2])
     approve_and_select(pages[2], pages[0])
     do_things(*pages[:2])

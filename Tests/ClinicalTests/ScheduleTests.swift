@@ -109,6 +109,23 @@ import Testing
         #expect(schedule.missed(at: Self.instant("2027-01-03T23:00:00Z"), since: last, in: []).missed.isEmpty)
     }
 
+    /// What had opened by then was not asked for, and is not missed afterwards; what opens from then on is.
+    @Test func aPauseThatWasEndedHoldsUntilThen() throws {
+        let from = try #require(CalendarDate(year: 2026, month: 12, day: 20))
+        let until = try #require(CalendarDate(year: 2027, month: 1, day: 3))
+        let ended = Self.instant("2026-12-28T10:00:00Z")
+        let pause = Pause(from: from, until: until, reason: "holiday", ended: ended)
+        let slots = [Self.slot(), Self.slot(at: 18 * 60)]
+        let schedule = Schedule(slots: slots, pauses: [pause], timeZone: "Europe/London")
+        let before = Self.instant("2026-12-19T23:00:00Z")
+        let evening = Self.instant("2026-12-28T22:00:00Z")
+        #expect(schedule.nextClosing(after: before) == evening)
+        let missed = schedule.missed(at: evening, since: before - .days(9), in: []).missed
+        #expect(missed.contains { $0.reading.closes == evening })
+        #expect(!missed.contains { $0.reading.opens > before && $0.reading.opens < ended })
+        #expect(pause.covers(ended - .seconds(1), on: from) && !pause.covers(ended, on: from))
+    }
+
     /// Going from one closing to the next finds each window of each slot, and nothing else.
     @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64]) func noWindowIsLeftOut(seed: UInt64) {
         var random = Seeded(state: seed)

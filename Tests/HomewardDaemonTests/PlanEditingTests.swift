@@ -1,6 +1,7 @@
 import Alerting
 import Clinical
 import Documents
+import Formats
 import Foundation
 import Registry
 import Testing
@@ -151,6 +152,32 @@ import Testing
         }
     }
 
+    @Test func aPauseIsEndedAsItWasSeen() throws {
+        func day(_ month: Int, _ day: Int) throws -> CalendarDate {
+            try #require(CalendarDate(year: 2026, month: month, day: day))
+        }
+        func pause(_ from: String, _ until: String, _ more: [String: FieldValue] = [:]) -> FieldValue {
+            .object(["from": .string(from), "until": .string(until), "reason": .string("away")].merging(more) { $1 })
+        }
+        let (now, over, later) = (
+            pause("2026-11-20", "2026-11-30"), pause("2026-11-01", "2026-11-22"), pause("2026-12-20", "2026-12-31")
+        )
+        let base = Self.base(["pauses": .array([over, now, later])])
+        func ended(_ from: CalendarDate, _ until: CalendarDate) throws -> FieldValue? {
+            try base.endingPause(Self.patient, from: from, until: until)[Self.key]?["pauses"]
+        }
+        let wanted = pause("2026-11-20", "2026-11-30", ["ended": .string("2026-11-23T08:15:30Z")])
+        #expect(try ended(day(11, 20), day(11, 30)) == .array([over, wanted, later]))
+        #expect(try ended(day(12, 20), day(12, 31)) == .array([over, now]), "one that has not begun is taken away")
+        for (from, until) in [(try day(11, 1), try day(11, 22)), (try day(11, 20), try day(12, 1))] {
+            #expect(throws: RegistryChange.Refusal.self) { try ended(from, until) }
+        }
+        let twice = Self.base(["pauses": .array([wanted])])
+        #expect(throws: RegistryChange.Refusal.self) {
+            try twice.endingPause(Self.patient, from: day(11, 20), until: day(11, 30))
+        }
+    }
+
     @Test func aPairingBeginsWithTheSecond() throws {
         var base = Self.base()
         base.now = Instant(microseconds: base.now.microseconds + 123_456)
@@ -161,40 +188,38 @@ import Testing
                 == .array([.object(["patient": .string("P0001"), "from": .string("2026-11-23T08:15:30Z")])]))
     }
 
-    // MARK: Packs
+    // MARK: Pairings
 
-    @Test func theLastApprovedStaysInForce() {
-        func pack(_ code: String, _ text: String) -> PackBytes { PackBytes(code: code, bytes: Array(text.utf8)) }
-        let configured = [pack("adult", "new"), pack("copd", "new")]
-        #expect(PackKeeper.wanted(configured, approved: []) == configured)
-        #expect(
-            PackKeeper.wanted(configured, approved: [pack("adult", "old"), pack("gone", "x")])
-                == [pack("adult", "old"), pack("copd", "new"), pack("gone", "x")], "whose file is gone stays")
-    }
-
-    @Test func whatDoesNotGoTogetherFallsBackPackByPack() throws {
-        let configured = PackBytes.all(in: nil)
-        func changed(_ code: String) throws -> PackBytes {
-            let file = try #require(configured.first { $0.code == code })
-            return PackBytes(code: code, bytes: file.bytes + Array("# approved here\n".utf8))
+    @Test func aReaderThatWasNobodysIsPairedWithoutOverlap() throws {
+        var base = Self.base()
+        let device = try #require(Identifier("dev-1"))
+        let other = try #require(Identifier("P0002"))
+        let (early, late) = (base.now - .days(5), base.now - .days(2))
+        let key = RegistryKey(entity: .device, code: "dev-1")
+        func pairings(_ from: Instant) throws -> [FieldValue] {
+            let edit = try base.pairing(device, with: Self.patient, from: from)
+            guard case .array(let list)? = edit[key]?["pairings"] else { return [] }
+            return list
         }
-        func broken(_ code: String) -> PackBytes { PackBytes(code: code, bytes: Array("unreadable: [".utf8)) }
-        let (adult, copd) = (try changed("adult"), try changed("copd"))
-        let one = try #require(PackKeeper.most(configured, approved: [adult, broken("copd")]))
-        #expect(one.files == PackKeeper.wanted(configured, approved: [adult]))
-        #expect(!PackKeeper.isApproved(one.files, by: [adult, broken("copd")]))
-        let more = try #require(PackKeeper.most(configured, approved: [broken("a"), adult, broken("b"), copd]))
-        #expect(more.files == PackKeeper.wanted(configured, approved: [adult, copd]))
-        let none = try #require(PackKeeper.most(configured, approved: [broken("adult"), broken("copd")]))
-        #expect(none.files == configured)
-        #expect(PackKeeper.most([broken("adult")], approved: [broken("copd")]) == nil)
-        #expect(PackKeeper.isApproved(configured, by: configured))
-        #expect(!PackKeeper.isApproved(configured, by: Array(configured.dropLast())))
-    }
-
-    @Test func theBuiltInFilesAreTheBuiltInPacks() {
-        let files = PackBytes.all(in: nil)
-        let (library, problems) = PackLibrary.load(files)
-        #expect(problems.isEmpty && library == BuiltInPacks.library())
+        #expect(try pairings(early).count == 1, "a reader that nobody knew")
+        base.registry.devices[device] = Device(
+            code: device, site: try #require(Identifier("north")), pairings: [Pairing(patient: other, from: late)])
+        let own = FieldValue.object([
+            "patient": .string("P0001"), "from": .string(RFC3339.format(early)), "until": .string(RFC3339.format(late)),
+        ])
+        #expect(try pairings(early).first == own, "until it is somebody's next")
+        #expect(try pairings(early).count == 2)
+        for from in [late, base.now, base.now + .hours(1), base.now - .days(32)] {
+            #expect(throws: RegistryChange.Refusal.self) { try pairings(from) }
+        }
+        do throws(RegistryChange.Refusal) {
+            _ = try base.pairing(device, with: Self.patient, from: late)
+        } catch {
+            #expect(error.words.contains("P0002's then") && error.words.contains("may not overlap"))
+        }
+        let typed = try #require(TypedReader.code(of: Self.patient))
+        #expect(throws: RegistryChange.Refusal.self) { try base.pairing(typed, with: Self.patient, from: early) }
+        base.registry.devices[device]?.site = try #require(Identifier("south"))
+        #expect(throws: RegistryChange.Refusal.self) { try pairings(early) }
     }
 }

@@ -45,6 +45,7 @@ extension EndToEndTests {
           - { code: south, name: South Practice, timezone: Europe/London }
         care_managers:
           - { code: cm-01, site: north, name: Care manager 1, webhook: "WEBHOOK" }
+          - { code: lead-01, site: north, name: Lead 1, webhook: "WEBHOOK", role: team-lead }
           - { code: gp-01, site: north, name: The practice, webhook: "WEBHOOK", role: read-only }
           - { code: cm-99, site: south, name: Care manager 99, webhook: "WEBHOOK" }
         patients:
@@ -59,6 +60,9 @@ extension EndToEndTests {
         let visitor = try Visitor("cm-01", 1, stack)
         try typeIn(visitor)
         try survive(visitor)
+        try pauseAndEnd(visitor)
+        try fixAPairing(visitor)
+        try typeForNobody(visitor)
         try replaceAndDischarge(visitor)
         _ = try stack.query(
             "INSERT INTO homeward.information_sharing (patient, care_manager, added_by, word) "
@@ -70,7 +74,7 @@ extension EndToEndTests {
         }
         #expect(
             try stack.value(
-                "SELECT string_agg(DISTINCT care_manager, ' ') FROM homeward.patient_event") == "cm-01")
+                "SELECT string_agg(DISTINCT care_manager, ' ') FROM homeward.patient_event") == "cm-01 lead-01")
         #expect(stack.stopDaemon() == 0)
     }
 
@@ -135,6 +139,98 @@ extension EndToEndTests {
                 "entered in error"))
     }
 
+    /// Nothing is due while it lasts; ended, the next window is due again, and both are versions of the entry.
+    private func pauseAndEnd(_ visitor: Visitor) throws {
+        let stack = visitor.stack
+        func days(_ count: Int) throws -> String {
+            try stack.value("SELECT ((now() AT TIME ZONE 'Europe/London')::date + \(count))::text")
+        }
+        func isDue(withinDays count: Int) throws -> Bool {
+            try stack.value(
+                "SELECT coalesce(bool_or(due_at < now() + interval '\(count) days'), false) FROM homeward.timer "
+                    + "WHERE kind = 'due-reading'") == "t"
+        }
+        #expect(try eventually { try isDue(withinDays: 2) })
+        let (from, until) = (try days(0), try days(9))
+        let pause = "from=\(from)&until=\(until)&reason=hospital"
+        #expect(try visitor.send("/patients/P0001/pauses", pause, once: 20) == "/patients/P0001?done=pauses")
+        #expect(try eventually { try !isDue(withinDays: 2) })
+        #expect(try visitor.look("/patients/P0001").body.contains("End the pause"))
+        let end = "pause=\(from)%2F\(until)&reason=home+again"
+        #expect(try visitor.send("/patients/P0001/pauses-end", end, once: 21) == "/patients/P0001?done=pauses-end")
+        #expect(try visitor.send("/patients/P0001/pauses-end", end, once: 21) == "/patients/P0001?done=before")
+        #expect(try visitor.send("/patients/P0001/pauses-end", end, once: 22) == "409")
+        #expect(try eventually { try isDue(withinDays: 2) })
+        #expect(!(try visitor.look("/patients/P0001").body.contains("End the pause")))
+        #expect(
+            try stack.query(
+                """
+                SELECT actor, reason, fields -> 'pauses' -> 0 ->> 'reason', fields -> 'pauses' -> 0 ->> 'ended' IS NOT NULL
+                FROM homeward.registry_entry WHERE code = 'P0001' AND source = 'page' ORDER BY version
+                """) == [["cm-01", "hospital", "hospital", "f"], ["cm-01", "home again", "hospital", "t"]])
+        #expect(try visitor.look("/patients/P0001/plan").body.contains("home again"))
+    }
+
+    /// A report that is held because its reader was nobody's: a lead says whose, and lets it in.
+    private func fixAPairing(_ visitor: Visitor) throws {
+        let stack = visitor.stack
+        let lead = try Visitor("lead-01", 4, stack)
+        var reader = try TestReader(port: stack.broker.port)
+        let (taken, from, late) = try #require(
+            stack.query(
+                """
+                SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                    to_char((t - interval '1 minute') AT TIME ZONE 'Europe/London', 'YYYY-MM-DD"T"HH24"%3A"MI'),
+                    to_char((t + interval '2 minutes') AT TIME ZONE 'Europe/London', 'YYYY-MM-DD"T"HH24"%3A"MI')
+                FROM (SELECT now() - interval '3 hours') n (t)
+                """
+            ).first.map { ($0[0], $0[1], $0[2]) })
+        try reader.publish(Payload.report("held-1", takenAt: taken), topic: "homeward/v1/north/dev-0009/report")
+        let held = "SELECT id FROM homeward.quarantine WHERE report_id = 'held-1'"
+        #expect(try eventually { try !stack.query(held).isEmpty })
+        let path = "/quarantine/\(try stack.value(held))"
+        #expect(try lead.look(path).body.contains("Fix the pairing"))
+        #expect(try visitor.look(path).status == 404)
+        let form = "do=pair&reason=rang+her&patient="
+        #expect(try visitor.send(path, form + "P0001&from=\(from)", once: 30) == "404")
+        #expect(try lead.send(path, form + "P0404&from=\(from)", once: 31) == "422")
+        #expect(try lead.send(path, form + "P0001&from=\(late)", once: 32) == "409", "it would begin too late")
+        #expect(try lead.send(path, form + "P0001&from=\(from)", once: 33) == "\(path)?done=paired")
+        #expect(try lead.send(path, form + "P0001&from=\(from)", once: 34) == "409", "pairings may not overlap")
+        #expect(try lead.send(path, "do=release&note=rang+her", once: 35) == "\(path)?done=released")
+        #expect(
+            try eventually {
+                try stack.query(
+                    "SELECT patient, received_at - taken_at < interval '1 day' FROM homeward.v_report "
+                        + "WHERE report_id = 'held-1'") == [["P0001", "t"]]
+            })
+        #expect(
+            try stack.query("SELECT care_manager, kind, note FROM homeward.patient_event WHERE kind = 'pair-reader'")
+                == [["lead-01", "pair-reader", "rang her"]])
+    }
+
+    /// Whoever typed it in waits for what becomes of it, also where it is held.
+    private func typeForNobody(_ visitor: Visitor) throws {
+        let stack = visitor.stack
+        _ = try stack.query(
+            """
+            UPDATE homeward.registry_version SET version = version + 1;
+            INSERT INTO homeward.registry_entry (entity, code, version, fields, source, actor)
+            SELECT entity, code, v.version, jsonb_set(fields, '{pairings,0,from}',
+                to_jsonb(to_char(now() AT TIME ZONE 'UTC' - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))), 'test', 'test'
+            FROM homeward.registry_current, homeward.registry_version v WHERE code = 'typed-P0001'
+            """)
+        let before = try stack.value(
+            "SELECT to_char((now() - interval '3 hours') AT TIME ZONE 'Europe/London', 'YYYY-MM-DD\"T\"HH24\"%3A\"MI')")
+        let form = "source=patient&at=\(before)&value-pulse=70&unit-pulse=%2Fmin"
+        #expect(try visitor.send("/patients/P0001/readings", form, once: 40) == "409")
+        #expect(
+            try stack.query(
+                "SELECT outcome, reason FROM homeward.typed_report WHERE outcome = 'quarantined'")
+                == [["quarantined", "unpaired"]])
+        #expect(try visitor.look("/patients/P0001").body.contains("unpaired"))
+    }
+
     private func replaceAndDischarge(_ visitor: Visitor) throws {
         let stack = visitor.stack
         let replace = "old=dev-0001&new=dev-0007&reason=broken"
@@ -154,7 +250,8 @@ extension EndToEndTests {
             })
         #expect(
             try eventually {
-                try stack.query("SELECT device, reason FROM homeward.v_quarantine") == [["dev-0001", "unpaired"]]
+                try stack.query("SELECT device, reason FROM homeward.v_quarantine WHERE device = 'dev-0001'")
+                    == [["dev-0001", "unpaired"]]
             })
         let end = "because=discharged&reason=moved+away&sure=yes"
         #expect(try visitor.send("/patients/P0001/discharge", end, once: 7) == "/patients/P0001?done=discharge")

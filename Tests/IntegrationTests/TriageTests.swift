@@ -47,6 +47,8 @@ extension EndToEndTests {
         #expect(try stack.run("triage", "--config", config, "--site", "nowhere").status == 65)
         #expect(try stack.run("triage", "--config", config, "--site", "no where").status == 64)
 
+        try judgesByApprovedPacks(stack)
+
         // What was refused makes the patient grey until it is repeated.
         try reader.publish(
             Payload.report("r3", readings: #"{"kind":"spo2","value":20,"unit":"%"}"#),
@@ -71,5 +73,24 @@ extension EndToEndTests {
         let limited = try stack.run("alerts", "--config", config, "list", "--all", "--limit", "1")
         #expect(limited.output.split(separator: "\n").count == 1)
         #expect(limited.errors.contains("more than 1"))
+    }
+
+    /// Another content of a pack than the configured one was approved: it judges, for the command as for the daemon.
+    private func judgesByApprovedPacks(_ stack: Stack) throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        let pack = try String(
+            contentsOf: root.appending(path: "config/protocols/anticoagulation.yaml").standardized, encoding: .utf8
+        ).replacing("enabled: false", with: "enabled: true")
+        _ = try stack.query(
+            """
+            INSERT INTO homeward.pack_content (pack, hash, configured, content)
+            SELECT 'anticoagulation', sha256(c), false, c FROM (SELECT convert_to($pack$\(pack)$pack$, 'UTF8')) t (c);
+            INSERT INTO homeward.pack_approval (pack, hash, approved_by, note)
+            SELECT pack, hash, 'committee', 'x' FROM homeward.pack_content WHERE pack = 'anticoagulation' AND NOT configured
+            """)
+        let config = stack.configurationFile.path
+        let listed = try stack.run("triage", "--config", config)
+        #expect(listed.status == 0 && !listed.output.contains("anticoagulation is not enabled"))
+        #expect(listed.errors.contains("pack anticoagulation: judged by the content approved last"))
     }
 }

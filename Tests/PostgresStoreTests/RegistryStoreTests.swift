@@ -56,6 +56,8 @@ extension PostgresStoreSuite {
             _ = try registryStore.apply(update(ward(first)))
             // The entry changes, that pause does not.
             _ = try registryStore.apply(update(ward(first + ", { from: 2027-03-01, until: 2027-03-01, reason: ward }")))
+            let ended = first.replacing("}", with: ", ended: 2026-12-28T10:00:00Z }")
+            _ = try registryStore.apply(update(ward(ended + ", { from: 2027-03-01, until: 2027-03-01, reason: ward }")))
             #expect(
                 try database.query(
                     """
@@ -63,6 +65,7 @@ extension PostgresStoreSuite {
                     """) == [
                         ["pause", "P0002", "from 2026-12-20: holiday", "root", "2027-01-03 15:00:00"],
                         ["pause", "P0002", "from 2027-03-01: ward", "root", "2027-03-01 15:00:00"],
+                        ["pause", "P0002", "ended early, from 2026-12-20: holiday", "root", "2026-12-28 10:00:00"],
                     ])
         }
 

@@ -232,11 +232,25 @@ extension PostgresStoreSuite {
                 Issue.record("not there")
                 return
             }
-            #expect(file.payload == Array("{}".utf8) && file.isReleasable)
+            #expect(file.payload == Array("{}".utf8) && file.isReleasable && file.isPairable)
+            let hers = try ward.hold("too-old", "{\"taken_at\":\"2026-11-01T08:00:00Z\"}")
+            guard case .seen(let other) = try reader.quarantined(hers, try ward.signIn("lead-01")),
+                case .notThere = try reader.quarantined(hers, try ward.signIn("cm-01")),
+                case .notThere = try reader.quarantined(hers, try ward.signIn("lead-99"))
+            else {
+                Issue.record("there for others, or not for who leads")
+                return
+            }
+            #expect(other.takenAt.map(RFC3339.format) == "2026-11-01T08:00:00Z" && !other.isPairable)
+            // Whoever's reader it was; nobody's where it was nobody's.
+            #expect(
+                try ward.database.query(
+                    "SELECT care_manager, patient FROM homeward.read_audit WHERE what = 'quarantine' ORDER BY id")
+                    == [["lead-01", nil], ["lead-01", "P0001"]])
             #expect(
                 try ward.database.value(
                     "SELECT count(*) FROM homeward.read_audit WHERE what IN ('service', 'quarantine')")
-                    == "6")
+                    == "7")
         }
     }
 }

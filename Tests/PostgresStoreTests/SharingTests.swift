@@ -177,6 +177,44 @@ extension PostgresStoreSuite {
             #expect(throws: PrivatePostgres.Failure.self) { try ward.database.query("DELETE FROM homeward.read_audit") }
         }
 
+        /// What happens to a patient besides readings, with words that a spreadsheet would calculate.
+        private func lives(_ ward: LeadWard) throws {
+            try ward.database.query(
+                """
+                INSERT INTO homeward.patient_event (id, at, site, patient, care_manager, kind, note)
+                VALUES (gen_random_uuid(), now(), 'north', 'P0001', 'cm-01', 'call', '-2+3'),
+                    (gen_random_uuid(), now(), 'north', 'P0001', 'cm-01', 'review', NULL),
+                    (gen_random_uuid(), now(), 'north', 'P0002', 'cm-01', 'call', 'P0002'),
+                    (gen_random_uuid(), now(), 'north', 'P0001', 'cm-01', 'note', 'x');
+                INSERT INTO homeward.patient_event (id, at, site, patient, care_manager, kind)
+                SELECT gen_random_uuid(), now(), 'north', 'P0001', 'cm-01', 'call' FROM generate_series(1, 2200);
+                INSERT INTO homeward.follow_up (id, site, patient, due_at, note, set_by, done_at, done_by)
+                VALUES (gen_random_uuid(), 'north', 'P0001', now(), 'weigh', 'cm-01', NULL, NULL),
+                    (gen_random_uuid(), 'north', 'P0001', now(), 'ring', 'cm-01', now(), 'cm-01');
+                INSERT INTO homeward.information_sharing (patient, care_manager, added_by, word)
+                VALUES ('P0001', 'gp-01', 'lead-01', 'herself');
+                INSERT INTO homeward.registry_entry (entity, code, version, fields, source, actor, reason)
+                SELECT entity, code, 100, fields || '{"phone": "=2+5", "risk": "high"}', 'page', 'cm-01', 'worse'
+                FROM homeward.registry_current WHERE entity = 'patient' AND code = 'P0001';
+                INSERT INTO homeward.quarantine (fingerprint, received_at, last_received_at, site, device, reason, detail,
+                    topic, payload)
+                SELECT sha256(n::text::bytea), CASE WHEN n > 120 THEN timestamptz '2019-01-01' ELSE now() END, now(), 'north',
+                    'dev-0001', 'malformed', '@because', 'homeward/v1/north/dev-0001/report',
+                    '\\x7bff'::bytea || convert_to(' ''not JSON'' ' || n, 'UTF8')
+                FROM generate_series(1, 130) n;
+                """)
+        }
+
+        /// Of a line without quotes and commas in its fields' own text, but for those in quotes.
+        private static func columns(_ line: Substring) -> Int {
+            var (count, isQuoted) = (1, false)
+            for character in line.utf8 {
+                if character == UInt8(ascii: "\"") { isQuoted.toggle() }
+                if character == UInt8(ascii: ","), !isQuoted { count += 1 }
+            }
+            return count
+        }
+
         @Test func aPatientsOwnDataIsWholeAndNoFormula() throws {
             let ward = try ward()
             let reader = WebReader(ward.database.configuration)
@@ -190,6 +228,7 @@ extension PostgresStoreSuite {
                 WHERE p.code = 'P0001'
                 """)
             let session = try ward.signIn("cm-01")
+            try lives(ward)
             var text = ""
             var place: ExportPlace?
             var parts = 0
@@ -201,13 +240,28 @@ extension PostgresStoreSuite {
                 text += part.lines
                 place = part.next
                 parts += 1
-            } while place != nil && parts < 20
+            } while place != nil && parts < 40
             let lines = text.split(separator: "\r\n")
             #expect(lines.count { $0.hasPrefix("\"reading\"") } == 4501)
             #expect(Set(lines).count == lines.count, "nothing twice")
             #expect(lines.contains { $0.hasPrefix("\"answer\"") && $0.contains("\"'=1+1\"") })
             #expect(lines.contains { $0.hasPrefix("\"alert\"") && $0.contains("spo2-low") })
             #expect(lines.contains { $0.contains("\"name\",\"Ada Lovelace\"") })
+            // What was done, who may see, whose reader, how the entry was, and what was held of the reader.
+            for (record, words) in [
+                ("event", #""call",,,,,,"by cm-01: -2+3""#), ("event", #""review""#), ("event", #""note"#),
+                ("follow-up", #""open","set by cm-01""#), ("follow-up", #""done","set by cm-01, done by cm-01""#),
+                ("sharing", #""gp-01",,,,"current","on the word of: herself, by lead-01""#),
+                ("pairing", #""dev-0001""#), ("version", #""phone","'=2+5""#),
+                ("version", #""risk","high",,,,"page","by cm-01: worse""#),
+                ("quarantined", #""malformed","{\377 'not JSON'"#),
+            ] {
+                #expect(
+                    lines.contains { $0.hasPrefix("\"\(record)\"") && $0.contains(words) }, "\(record) \(words)")
+            }
+            #expect(lines.count { $0.hasPrefix("\"quarantined\"") } == 120, "those of the pairing's time")
+            #expect(lines.count { $0.hasPrefix("\"event\"") } == 2203)
+            #expect(lines.allSatisfy { Self.columns($0) == 13 })
             #expect(!text.contains("P0002") && !text.contains("dev-0099"))
             #expect(try ward.database.value("SELECT count(*) FROM homeward.read_audit WHERE what = 'export'") == "1")
             for (name, patient) in [("gp-01", "P0001"), ("lead-99", "P0001"), ("cm-01", "P0099")] {
@@ -215,65 +269,6 @@ extension PostgresStoreSuite {
                     Issue.record("\(name) has the data of \(patient)")
                     return
                 }
-            }
-        }
-
-        // MARK: Packs
-
-        @Test func aPackIsApprovedByWhoMay() throws {
-            let ward = try ward()
-            let store = PackStore(ward.database.configuration)
-            let reader = WebReader(ward.database.configuration)
-            func pack(_ text: String) -> PackBytes { PackBytes(code: "copd", bytes: Array(text.utf8)) }
-            func isApproved() throws -> Bool {
-                try #require(try reader.viewer(try ward.signIn("cm-01"), isActivity: false)).hasApprovedLimits
-            }
-            #expect(try !isApproved(), "nothing is named yet")
-            try store.record([pack("one")])
-            #expect(try store.approved().isEmpty)
-            #expect(try !isApproved())
-            // Packs judge both sites' patients: no lead of one approves them.
-            for name in ["cm-01", "gp-01", "lead-01"] {
-                let session = try ward.signIn(name)
-                guard case .notThere = try reader.approve("copd", hash: pack("one").hash, note: "x", session) else {
-                    Issue.record("\(name) approves")
-                    return
-                }
-                #expect(throws: PrivatePostgres.Failure.self, "\(name)") {
-                    try ward.ask(
-                        "INSERT INTO homeward.pack_approval (pack, hash, approved_by, note) "
-                            + "SELECT pack, hash, '\(name)', 'x' FROM homeward.pack_content", session)
-                }
-            }
-            let lead = try ward.signIn("admin-01")
-            func approve(_ text: String) throws -> String {
-                switch try reader.approve("copd", hash: pack(text).hash, note: "committee", lead) {
-                case .seen(let refusal): refusal.map { "\($0)" } ?? "done"
-                case .notThere: "not there"
-                case .signedOut: "signed out"
-                }
-            }
-            #expect(try approve("two") == "not there")
-            #expect(try approve("one") == "done")
-            #expect(try approve("one") == "approvedAlready")
-            #expect(try isApproved())
-            // A changed one waits; what was approved is kept.
-            try store.record([pack("two")])
-            #expect(try store.approved() == [pack("one")])
-            #expect(try isApproved())
-            try store.record([pack("three")])
-            #expect(try approve("two") == "notConfigured")
-            #expect(try approve("three") == "done")
-            #expect(try store.approved() == [pack("three")])
-            #expect(try approve("one") == "done", "an approved one may come back")
-            #expect(try store.approved() == [pack("one")])
-            guard case .seen(let file) = try reader.packs(try ward.signIn("gp-01")) else {
-                Issue.record("no packs")
-                return
-            }
-            #expect(file.versions.map(\.isConfigured) == [true, false, false])
-            #expect(throws: PrivatePostgres.Failure.self) {
-                try ward.database.query("UPDATE homeward.pack_approval SET note = 'other'")
             }
         }
     }

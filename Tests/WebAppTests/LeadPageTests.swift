@@ -19,7 +19,7 @@ private let pages = [
 
 /// One request to a desk of leads, by default of a lead who is signed in.
 @discardableResult
-private func ask(
+func ask(
     _ desk: MemoryLeadDesk, _ path: String, form: String? = nil, cookie: String = "07", fetchSite: String? = nil
 ) async throws -> TestResponse {
     var headers: HTTPFields = [
@@ -38,7 +38,7 @@ private func ask(
     }
 }
 
-private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> MemoryLeadDesk {
+func leadDesk(_ role: CareManager.Role = .teamLead, text: String = "x") -> MemoryLeadDesk {
     let desk = MemoryDesk()
     desk.state.withLock { state in
         state.viewer = MemoryDesk.viewer(role, text: text)
@@ -53,7 +53,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
 
     @Test(arguments: pages)
     func nothingIsShownToNobody(path: String) async throws {
-        let answer = try await ask(desk(), path, cookie: "09")
+        let answer = try await ask(leadDesk(), path, cookie: "09")
         #expect([.seeOther, .unauthorized].contains(answer.status))
         #expect(!answer.text.contains("P0001") || answer.status == .seeOther)
     }
@@ -61,34 +61,34 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     @Test func whoDoesNotLeadHasNoServicePage() async throws {
         for role in [CareManager.Role.careManager, .readOnly] {
             for path in ["/service", "/quarantine/7", "/audit"] {
-                #expect(try await ask(desk(role), path).status == .notFound, "\(role) \(path)")
+                #expect(try await ask(leadDesk(role), path).status == .notFound, "\(role) \(path)")
             }
             for (path, form) in [
                 ("/quarantine/7", "do=release&note=x"),
                 ("/packs/copd", "note=x&hash=" + String(repeating: "01", count: 32)),
                 ("/patients/P0001/sharing", "do=add&who=gp-03&word=x"),
             ] {
-                let desk = desk(role)
+                let desk = leadDesk(role)
                 #expect(
                     try await ask(desk, path, form: form + "&form=\(formToken)").status == .notFound, "\(role) \(path)")
                 #expect(desk.state.withLock { $0.releases.isEmpty && $0.approvals.isEmpty && $0.shared.isEmpty })
             }
         }
-        #expect(try await ask(desk(.readOnly), "/patients/P0001/data.csv").status == .notFound)
+        #expect(try await ask(leadDesk(.readOnly), "/patients/P0001/data.csv").status == .notFound)
         for path in ["/patients/P0099/plan", "/patients/P0099/sharing", "/patients/P0099/data.csv", "/quarantine/8"] {
-            #expect(try await ask(desk(), path).status == .notFound, "\(path)")
+            #expect(try await ask(leadDesk(), path).status == .notFound, "\(path)")
         }
     }
 
     @Test func whoMayOnlyLookHasNoForms() async throws {
         for path in ["/patients/P0001/plan", "/patients/P0001/sharing", "/packs"] {
-            let page = try await ask(desk(.readOnly), path).text
+            let page = try await ask(leadDesk(.readOnly), path).text
             #expect(page.components(separatedBy: "<form").count == 2, "\(path): signing out alone")
         }
     }
 
     @Test func aFormOfAnotherPageIsRefused() async throws {
-        let desk = desk()
+        let desk = leadDesk()
         for path in ["/quarantine/7", "/packs/copd", "/patients/P0001/plan", "/patients/P0001/sharing"] {
             for (form, site) in [("form=00", nil), ("form=\(formToken)", "cross-site")] as [(String, String?)] {
                 let answer = try await ask(
@@ -102,7 +102,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     // MARK: Service
 
     @Test func aHeldReportIsReleasedWithAReason() async throws {
-        let desk = desk()
+        let desk = leadDesk()
         let page = try await ask(desk, "/quarantine/7").text
         #expect(page.contains("Hexadecimal") && page.contains("7b 78 7d ff 00") && page.contains(#"name="note""#))
         #expect(
@@ -130,7 +130,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     }
 
     @Test func aLimitIsSentAsTheRegistryHasIt() async throws {
-        let desk = desk(.careManager)
+        let desk = leadDesk(.careManager)
         let page = try await ask(desk, "/patients/P0001/plan").text
         let seen = MemoryLeadDesk.fields("x")["limits"]!.fingerprint
         #expect(page.contains(seen) && page.contains("SpO2: red below 85, amber below or at 88"))
@@ -153,7 +153,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     }
 
     @Test func otherPartsAreSentAsTheRegistryHasThem() async throws {
-        let desk = desk(.careManager)
+        let desk = leadDesk(.careManager)
         for (fields, what, part) in [
             ("kind-spo2=yes&kind-pulse=yes&day-mon=yes&due=09%3A00&early=2h&reason=r", "schedule", "new"),
             ("pack-copd=yes&pack-asthma=yes&reason=r", "conditions", "whole"), ("reason=r", "conditions", "whole"),
@@ -177,7 +177,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     }
 
     @Test func whatIsWrongStandsBesideItsField() async throws {
-        let desk = desk(.careManager)
+        let desk = leadDesk(.careManager)
         let limit = "kind=spo2&red_below=oops&by=cm-01&reason=r"
         desk.state.withLock { $0.outcome = .refused([PlanFault(key: "red_below", words: "expected a number")]) }
         let answer = try await ask(desk, "/patients/P0001/plan", form: form(limit, "limits", part: "new"))
@@ -199,7 +199,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     }
 
     @Test func theSecondWriterIsTold() async throws {
-        let desk = desk(.careManager)
+        let desk = leadDesk(.careManager)
         desk.state.withLock { $0.outcome = .movedOn }
         let answer = try await ask(
             desk, "/patients/P0001/plan", form: form("kind=spo2&red_below=83&by=cm-01&reason=r", "limits", part: "0"))
@@ -211,7 +211,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     // MARK: Packs
 
     @Test func aPackIsApprovedByItsHash() async throws {
-        let desk = desk()
+        let desk = leadDesk()
         let page = try await ask(desk, "/packs").text
         #expect(page.contains("✓ in force") && page.contains("not approved here") && page.contains("+ 2: b"))
         let hash = String(repeating: "01", count: 32)
@@ -229,7 +229,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     @Test func everyPageSaysThatLimitsAreNotApproved() async throws {
         for path in pages.filter({ !$0.hasSuffix(".csv") }) + ["/", "/patients/P0001"] {
             for isApproved in [true, false] {
-                let desk = desk()
+                let desk = leadDesk()
                 desk.desk.state.withLock { $0.viewer?.hasApprovedLimits = isApproved }
                 let page = try await ask(desk, path).text
                 #expect(page.contains("Limits not approved here") == !isApproved, "\(path)")
@@ -240,7 +240,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     // MARK: Who may see, and who looked
 
     @Test func aProfessionalIsSelectedOnSomebodysWord() async throws {
-        let desk = desk()
+        let desk = leadDesk()
         for (form, status) in [
             ("do=add&who=gp-03&word=herself", HTTPResponse.Status.seeOther),
             ("do=add&who=gp-03", .unprocessableContent),
@@ -255,7 +255,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     }
 
     @Test func theAuditIsSearched() async throws {
-        let desk = desk()
+        let desk = leadDesk()
         let page = try await ask(desk, "/audit?patient=P0001&who=cm-01&from=2026-11-01&until=2026-11-23&before=99").text
         let search = try #require(desk.state.withLock { $0.searches.first })
         #expect(search.patient?.description == "P0001" && search.careManager?.description == "cm-01")
@@ -269,7 +269,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     }
 
     @Test func aPatientsDataComesInParts() async throws {
-        let answer = try await ask(desk(.careManager), "/patients/P0001/data.csv")
+        let answer = try await ask(leadDesk(.careManager), "/patients/P0001/data.csv")
         #expect(answer.text == "line 1\r\nline 2\r\nline 3\r\n")
         #expect(answer.headers[.contentDisposition] == #"attachment; filename="P0001.csv""#)
         #expect(
@@ -280,7 +280,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
 
     @Test func everyPageIsLockedDown() async throws {
         for path in pages {
-            let answer = try await ask(desk(), path)
+            let answer = try await ask(leadDesk(), path)
             let policy = try #require(answer.headers[.contentSecurityPolicy])
             #expect(policy.contains("default-src 'none'") && !policy.contains("unsafe"))
             #expect(answer.headers[.cacheControl] == "no-store")
@@ -292,10 +292,10 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
 
     @Test func noTextBecomesMarkup() async throws {
         for path in pages.filter({ !$0.hasSuffix(".csv") }) {
-            let plain = try #require(PageTests.skeleton(try await ask(desk(text: "plain"), path).text))
+            let plain = try #require(PageTests.skeleton(try await ask(leadDesk(text: "plain"), path).text))
             #expect(plain.count > 20)
             for text in PageTests.naughty {
-                let page = try await ask(desk(text: text), path).text
+                let page = try await ask(leadDesk(text: text), path).text
                 #expect(PageTests.skeleton(page) == plain, "\(path): \(text.debugDescription)")
             }
         }
@@ -304,7 +304,7 @@ private func desk(_ role: CareManager.Role = .teamLead, text: String = "x") -> M
     /// What was typed comes back into the form.
     @Test func whatWasTypedBecomesNoMarkup() async throws {
         func page(_ text: String) async throws -> [String]? {
-            let desk = desk(.careManager)
+            let desk = leadDesk(.careManager)
             desk.state.withLock { $0.outcome = .refused([PlanFault(key: "by", words: text)]) }
             let typed = Place.encoded(text.replacing("\0", with: ""))
             let fields = "kind=spo2&red_below=\(typed)&unit=\(typed)&until=\(typed)&by=\(typed)x&reason=\(typed)x"

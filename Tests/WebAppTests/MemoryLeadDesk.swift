@@ -12,6 +12,12 @@ final class MemoryLeadDesk: LeadDesk {
         var changes: [PlanRequest] = []
         var outcome = PlanOutcome.changed
         var approvals: [String] = []
+        var approvalRefusal: ApprovalRefusal?
+        var retirements: [String] = []
+        var retirementRefusal: RetirementRefusal?
+        var pairings: [PairingRequest] = []
+        var pairingOutcome = PatientActionOutcome.done
+        var reason = RefusalReason.retained
         var shared: [String] = []
         var searches: [AuditSearch] = []
         var exports = 0
@@ -91,9 +97,11 @@ final class MemoryLeadDesk: LeadDesk {
     ) async throws(CareDeskUnavailable) -> DeskAnswer<QuarantineFile> {
         guard let (viewer, text) = try begin(session) else { return .signedOut }
         guard viewer.leads, id == 7 else { return .notThere }
+        var row = Self.row(text)
+        row.reason = state.withLock { $0.reason }
         return .seen(
             QuarantineFile(
-                viewer: viewer, at: MemoryDesk.now, row: Self.row(text), detail: text,
+                viewer: viewer, at: MemoryDesk.now, row: row, detail: text,
                 topic: "homeward/v1/north/dev/report", payload: Array("{\(text)}".utf8) + [0xff, 0],
                 earlier: [
                     ReleaseState(requestedBy: text, requestedAt: MemoryDesk.now, note: text, outcome: nil, reason: nil)
@@ -108,6 +116,24 @@ final class MemoryLeadDesk: LeadDesk {
         guard viewer.leads, id == 7 else { return .notThere }
         state.withLock { $0.releases.append((id, note)) }
         return .seen(state.withLock { $0.releaseRefusal })
+    }
+
+    func pair(
+        _ request: PairingRequest, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<PatientActionOutcome> {
+        guard let (viewer, _) = try begin(session) else { return .signedOut }
+        guard viewer.leads, request.patient.description == "P0001" else { return .notThere }
+        state.withLock { $0.pairings.append(request) }
+        return .seen(state.withLock { $0.pairingOutcome })
+    }
+
+    func retire(
+        _ pack: String, reason: String, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<RetirementRefusal?> {
+        guard let (viewer, _) = try begin(session) else { return .signedOut }
+        guard viewer.leads, pack == "gone" else { return .notThere }
+        state.withLock { $0.retirements.append("\(pack) \(reason)") }
+        return .seen(state.withLock { $0.retirementRefusal })
     }
 
     func plan(
@@ -150,7 +176,17 @@ final class MemoryLeadDesk: LeadDesk {
         return .seen(
             PackFile(
                 viewer: viewer, at: MemoryDesk.now,
-                versions: [version(1, isInForce: false, "a\nb"), version(2, isInForce: true, "a\n" + text)],
+                versions: [
+                    version(1, isInForce: false, "a\nb"), version(2, isInForce: true, "a\n" + text),
+                    PackVersion(
+                        pack: "gone", hash: [UInt8](repeating: 3, count: 32), firstSeenAt: MemoryDesk.now,
+                        isConfigured: false, isInForce: true, content: Array(text.utf8),
+                        approvals: [
+                            PackApproval(
+                                by: text, at: MemoryDesk.now, note: text,
+                                retirement: PackRetirement(by: text, at: MemoryDesk.now, reason: text))
+                        ]),
+                ],
                 mayApprove: viewer.leads))
     }
 
@@ -160,6 +196,7 @@ final class MemoryLeadDesk: LeadDesk {
         guard let (viewer, _) = try begin(session) else { return .signedOut }
         guard viewer.leads, pack == "copd" else { return .notThere }
         state.withLock { $0.approvals.append("\(pack) \(hash.first ?? 0) \(note)") }
+        if let refusal = state.withLock({ $0.approvalRefusal }) { return .seen(refusal) }
         return .seen(hash.first == 1 ? nil : .approvedAlready)
     }
 

@@ -45,6 +45,10 @@ import Testing
             (
                 "pauses", "from=2026-12-24&until=2026-12-24&reason=away", .pause(from: day, until: day, reason: "away")
             ),
+            (
+                "pauses-end", "pause=2026-12-24%2F2026-12-24&reason=back",
+                .endPause(from: day, until: day, reason: "back")
+            ),
             ("discharge", "because=died&reason=daughter+rang&sure=yes", .discharge(.died, reason: "daughter rang")),
             ("take-back", "reason=mixed+up", .takeBack(reason: "mixed up")),
             (
@@ -69,7 +73,9 @@ import Testing
         ("readings", "source=patient&value-spo2=84&unit-spo2=kg"), ("readings", "source=patient&value-consciousness=Q"),
         ("readings", "source=patient&at=yesterday&value-spo2=84&unit-spo2=%25"),
         ("readings", "source=patient&value-spo2=1234567890123"), ("pauses", "from=2026-12-24&reason=x"),
-        ("pauses", "from=2026-12-24&until=2026-12-24"), ("discharge", "because=died&reason=x"),
+        ("pauses", "from=2026-12-24&until=2026-12-24"), ("pauses-end", "pause=2026-12-24&reason=x"),
+        ("pauses-end", "pause=2026-12-24%2F2026-12-24"), ("pauses-end", "reason=x"),
+        ("discharge", "because=died&reason=x"),
         ("discharge", "because=moved&reason=x&sure=yes"), ("discharge", "because=died&sure=yes"), ("take-back", ""),
         ("readers", "new=dev+2&reason=x"), ("readers", "new=dev-2"), ("readers", "old=%2F&new=dev-2&reason=x"),
         ("reviews", "note=" + String(repeating: "x", count: 1001)),

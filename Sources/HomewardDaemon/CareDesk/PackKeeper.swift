@@ -1,7 +1,6 @@
 import Alerting
 import Clinical
 import Documents
-import Foundation
 import Ingestion
 import Logging
 import PostgresStore
@@ -35,7 +34,7 @@ final class PackKeeper: Service {
     private static let interval = Duration.seconds(3)
 
     private let store: DeskThreads<PackStore>
-    private let file: URL
+    private let file: ApprovedPacksFile
     private let logger: Logger
     private let state: Mutex<State>
 
@@ -47,14 +46,29 @@ final class PackKeeper: Service {
         logger: Logger
     ) {
         store = DeskThreads(name: "packs", count: 1, limit: 16, logger: logger) { PackStore(database) }
-        file = URL(filePath: directory).appending(path: "approved-packs.json")
+        file = ApprovedPacksFile(directory: directory)
         self.logger = logger
         state = Mutex(State(configured: configured, inForce: configured, library: library))
         let first = PackStore(database)
         do throws(StoreFailure) {
             try look(in: first)
         } catch {
-            take(approved: kept())
+            takeKept()
+        }
+    }
+
+    private func takeKept() {
+        do throws(ApprovedPacksFile.Unusable) {
+            let approved = try file.read()
+            logger.warning(
+                "the database does not answer: judging by the packs approved when it last did",
+                metadata: ["packs": "\(approved.map(\.code).joined(separator: ", "))"])
+            take(approved: approved)
+        } catch {
+            logger.error(
+                "the database does not answer, and what was approved is not known: judging by the packs as configured",
+                metadata: ["problem": "\(error)"])
+            take(approved: [])
         }
     }
 
@@ -67,12 +81,7 @@ final class PackKeeper: Service {
     }
 
     /// Whether what is in force of every pack is what was approved last of it.
-    var isApproved: Bool { state.withLock { Self.isApproved($0.inForce, by: $0.approved) } }
-
-    static func isApproved(_ inForce: [PackBytes], by approved: [PackBytes]) -> Bool {
-        let hashes = Dictionary(approved.map { ($0.code, $0.hash) }, uniquingKeysWith: { $1 })
-        return hashes == Dictionary(inForce.map { ($0.code, $0.hash) }, uniquingKeysWith: { $1 })
-    }
+    var isApproved: Bool { state.withLock { PackChoice.isApproved($0.inForce, by: $0.approved) } }
 
     /// Called with what is in force whenever that has changed.
     func onChange(_ tell: @escaping @Sendable (PackLibrary) -> Void) { state.withLock { $0.listeners.append(tell) } }
@@ -117,9 +126,11 @@ final class PackKeeper: Service {
             if let approved { state.approved = approved }
             return (state.configured, state.approved, isNew, state.inForce, state.isSettled)
         }
-        if isNew { keep(known) }
+        if isNew, !file.write(known) {
+            logger.error("approved packs can't be kept for a start without the database")
+        }
         warn(of: Set(known.map(\.code)).subtracting(configured.map(\.code)))
-        let wanted = Self.wanted(configured, approved: known)
+        let wanted = PackChoice.wanted(configured, approved: known)
         guard wanted != inForce else {
             if !known.isEmpty { state.withLock { $0.isSettled = true } }
             return
@@ -127,7 +138,7 @@ final class PackKeeper: Service {
         let (library, problems) = PackLibrary.load(wanted)
         if problems.isEmpty { return putInForce(wanted, library, isSettled: !known.isEmpty) }
         complain(problems.map(\.description).joined(separator: "; "))
-        guard !isSettled, let most = Self.most(configured, approved: known) else { return }
+        guard !isSettled, let most = PackChoice.most(configured, approved: known) else { return }
         let others = most.files.filter { !known.contains($0) }.map(\.code)
         logger.error(
             "of these packs what is configured is in force, though it is not approved",
@@ -148,42 +159,6 @@ final class PackKeeper: Service {
         for tell in listeners { tell(library) }
     }
 
-    /// Of each configured pack the content that was approved last, else the configured one; and what was approved of packs
-    /// that are not configured any more.
-    static func wanted(_ configured: [PackBytes], approved: [PackBytes]) -> [PackBytes] {
-        let byCode = Dictionary(approved.map { ($0.code, $0) }, uniquingKeysWith: { $1 })
-        let gone = Set(byCode.keys).subtracting(configured.map(\.code))
-        return configured.map { byCode[$0.code] ?? $0 } + gone.sorted().compactMap { byCode[$0] }
-    }
-
-    /// As many approved contents as load together, the others as they are configured; for when all of them don't. Nil: not
-    /// even what is configured loads.
-    static func most(
-        _ configured: [PackBytes], approved: [PackBytes]
-    ) -> (files: [PackBytes], library: PackLibrary)? {
-        func loaded(_ approved: [PackBytes]) -> (files: [PackBytes], library: PackLibrary)? {
-            let files = wanted(configured, approved: approved)
-            let (library, problems) = PackLibrary.load(files)
-            return problems.isEmpty ? (files, library) : nil
-        }
-        for one in approved {
-            if let found = loaded(approved.filter { $0 != one }) { return found }
-        }
-        // More than one is in the way: one after another, again while any is added.
-        var kept: [PackBytes] = []
-        var best = loaded(kept)
-        var before = -1
-        while before < kept.count {
-            before = kept.count
-            for one in approved where !kept.contains(one) {
-                guard let found = loaded(kept + [one]) else { continue }
-                best = found
-                kept.append(one)
-            }
-        }
-        return best
-    }
-
     private func warn(of gone: Set<String>) {
         let isNew = state.withLock { state in
             defer { state.gone = gone }
@@ -202,26 +177,5 @@ final class PackKeeper: Service {
         }
         guard isNew else { return }
         logger.error("approved packs can't all be used together", metadata: ["problem": "\(words)"])
-    }
-
-    // MARK: Beside the spool
-
-    private func keep(_ approved: [PackBytes]) {
-        let texts = Dictionary(
-            approved.map { ($0.code, Data($0.bytes).base64EncodedString()) }, uniquingKeysWith: { $1 })
-        do {
-            try JSONEncoder().encode(texts).write(to: file, options: .atomic)
-        } catch {
-            logger.error("approved packs can't be kept for a start without the database")
-        }
-    }
-
-    private func kept() -> [PackBytes] {
-        guard let bytes = try? Data(contentsOf: file),
-            let texts = try? JSONDecoder().decode([String: String].self, from: bytes)
-        else { return [] }
-        return texts.sorted { $0.key < $1.key }.compactMap { code, text in
-            Data(base64Encoded: text).map { PackBytes(code: code, bytes: [UInt8]($0)) }
-        }
     }
 }

@@ -54,6 +54,11 @@ extension PostgresCareDesk {
                 event(form, patient, "pause", reason, [("from", from.description), ("until", until.description)]),
                 within: session
             ) { base throws(RegistryChange.Refusal) in try base.pausing(patient, from: from, until: until, reason) }
+        case .endPause(let from, let until, let reason):
+            return try await change(
+                event(form, patient, "pause-ended", reason, [("from", "\(from)"), ("until", "\(until)")]),
+                within: session
+            ) { base throws(RegistryChange.Refusal) in try base.endingPause(patient, from: from, until: until) }
         case .discharge(let cause, let reason):
             return try await change(
                 event(form, patient, cause == .died ? "death" : "discharge", reason), within: session
@@ -73,6 +78,13 @@ extension PostgresCareDesk {
             return try await change(
                 event(form, patient, "replace-reader", reason, words), readers: [new], within: session
             ) { base throws(RegistryChange.Refusal) in try base.replacing(old, with: new, of: patient) }
+        case .pairReader(let device, let from, let reason):
+            return try await change(
+                event(
+                    form, patient, "pair-reader", reason,
+                    [("reader", device.description), ("from", RFC3339.format(from))]), readers: [device],
+                within: session
+            ) { base throws(RegistryChange.Refusal) in try base.pairing(device, with: patient, from: from) }
         }
     }
 

@@ -81,6 +81,28 @@ final class PostgresLeadDesk: LeadDesk, Service {
         try await readers.run { reader throws(StoreFailure) in try reader.release(id, note: note, session) }
     }
 
+    func pair(
+        _ request: PairingRequest, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<PatientActionOutcome> {
+        switch try await quarantined(request.quarantined, session) {
+        case .signedOut: return .signedOut
+        case .notThere: return .notThere
+        case .seen(let file):
+            guard file.isPairable, let device = file.row.device.flatMap({ Identifier($0) }) else {
+                return .seen(.refused("it is not held for want of a pairing"))
+            }
+            guard let from = Instant(wallClock: request.from, timeZone: file.viewer.timeZone) else {
+                return .seen(.refused("the time from which it is theirs can't be read"))
+            }
+            guard from <= file.wanted else {
+                return .seen(.refused("the pairing would begin after what the report is about"))
+            }
+            return try await desk.perform(
+                .pairReader(device, from: from, reason: request.reason), of: request.patient, form: request.form,
+                session)
+        }
+    }
+
     // MARK: Plans
 
     func plan(
@@ -177,6 +199,22 @@ final class PostgresLeadDesk: LeadDesk, Service {
             return .seen(.notYetInForce)
         }
         return packKeeper.hashes[pack] == hash ? answer : .seen(.notInForce)
+    }
+
+    func retire(
+        _ pack: String, reason: String, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> DeskAnswer<RetirementRefusal?> {
+        let answer = try await readers.run { reader throws(StoreFailure) in
+            try reader.retire(pack, reason: reason, session)
+        }
+        guard case .seen(nil) = answer else { return answer }
+        // It is retired whatever comes now: where this look fails, the keeper looks again in a moment.
+        do throws(CareDeskUnavailable) {
+            try await packKeeper.look()
+        } catch {
+            return .seen(.notYet)
+        }
+        return packKeeper.hashes[pack] == nil ? answer : .seen(.notYet)
     }
 
     // MARK: Who may see

@@ -1,3 +1,4 @@
+import Alerting
 import Clinical
 import Formats
 import Foundation
@@ -38,6 +39,32 @@ extension RegistryChange.Base {
                 "from": .string(from.description), "until": .string(until.description), "reason": .string(reason),
             ]))
         return [patient(code): ["pauses": .array(pauses)]]
+    }
+
+    /// The pause as the person saw it: one that is another by now, or over, is refused.
+    func endingPause(
+        _ code: Identifier, from: CalendarDate, until: CalendarDate
+    ) throws(RegistryChange.Refusal) -> Edit {
+        let monitored = try monitored(code)
+        guard monitored.pausesLeft(at: now).contains(where: { $0.from == from && $0.until == until }) else {
+            throw RegistryChange.Refusal("there is no such pause any more: it is over, or another changed it")
+        }
+        guard let today = day(monitored.profile.timeZone), case .array(var pauses) = fields[patient(code)]?["pauses"],
+            let place = pauses.lastIndex(where: { Self.isPause($0, from: from, until: until) }),
+            case .object(var pause) = pauses[place]
+        else { throw RegistryChange.Refusal("there is no such pause any more") }
+        if from > today {
+            pauses.remove(at: place)
+        } else {
+            pause["ended"] = .string(RFC3339.format(now))
+            pauses[place] = .object(pause)
+        }
+        return [patient(code): ["pauses": .array(pauses)]]
+    }
+
+    private static func isPause(_ value: FieldValue, from: CalendarDate, until: CalendarDate) -> Bool {
+        guard case .object(let fields) = value, fields["ended"] ?? .null == .null else { return false }
+        return fields["from"] == .string(from.description) && fields["until"] == .string(until.description)
     }
 
     /// Both days counted. Ours: nobody is left unwatched by a slip of the year.
@@ -113,6 +140,41 @@ extension RegistryChange.Base {
         ]
         return edit
     }
+
+    /// The reader was nobody's then; it is theirs until it is somebody's next, which may be now already.
+    func pairing(
+        _ reader: Identifier, with code: Identifier, from: Instant
+    ) throws(RegistryChange.Refusal) -> Edit {
+        let monitored = try monitored(code)
+        guard !TypedReader.isTyped(reader) else {
+            throw RegistryChange.Refusal("that is no reader, but what was typed in")
+        }
+        guard from <= now, now - from <= Self.longestAgo else {
+            throw RegistryChange.Refusal("a pairing begins within the last 31 days")
+        }
+        let known = registry.devices[reader]
+        guard known.map({ $0.site == monitored.site }) ?? true else {
+            throw RegistryChange.Refusal("\(reader) is of another site")
+        }
+        var pairings = known?.pairings ?? []
+        if let other = pairings.first(where: { $0.from <= from && ($0.until.map { from < $0 } ?? true) }) {
+            let until = other.until.map { " until \(RFC3339.format($0))" } ?? ""
+            throw RegistryChange.Refusal(
+                "\(reader) was \(other.patient)'s then (since \(RFC3339.format(other.from))\(until)), and pairings may not "
+                    + "overlap: end that one first, or begin this one after it")
+        }
+        let next = pairings.map(\.from).filter { $0 > from }.min()
+        pairings.append(Pairing(patient: code, from: from, until: next))
+        pairings.sort { $0.from < $1.from }
+        return [
+            RegistryKey(entity: .device, code: reader.description): [
+                "site": .string(monitored.site.description), "pairings": Self.value(pairings),
+            ]
+        ]
+    }
+
+    /// As old as a report may be, and a day.
+    private static let longestAgo = Interval.days(31)
 
     /// The reader that stands for what the patient tells; as long ago as a report may be about.
     func givingVoice(to code: Identifier, _ device: Identifier) throws(RegistryChange.Refusal) -> Edit {

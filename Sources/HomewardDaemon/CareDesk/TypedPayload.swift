@@ -68,16 +68,13 @@ struct TypedPayload {
     }
 
     private static func time(_ text: String?, _ timeZone: String, _ now: Date) throws(Refusal) -> Instant {
-        var date = now
-        if let text {
-            let style = Date.ISO8601FormatStyle(timeZone: TimeZone(identifier: timeZone) ?? .gmt)
-                .year().month().day().dateTimeSeparator(.standard).time(includingFractionalSeconds: false)
-            guard let parsed = try? style.parse(text + (text.utf8.count == 16 ? ":00" : "")) else {
-                throw Refusal(words: "the time when it was taken can't be read")
-            }
-            date = parsed
+        guard let text else {
+            return Instant(microseconds: Int64(exactly: (now.timeIntervalSince1970 * 1_000_000).rounded()) ?? 0)
         }
-        return Instant(microseconds: Int64(exactly: (date.timeIntervalSince1970 * 1_000_000).rounded()) ?? 0)
+        guard let taken = Instant(wallClock: text, timeZone: timeZone) else {
+            throw Refusal(words: "the time when it was taken can't be read")
+        }
+        return taken
     }
 
     private static func check(_ bytes: [UInt8], _ typed: TypedReadings, _ now: Date) throws(Refusal) {
@@ -96,5 +93,17 @@ struct TypedPayload {
         let value = typed.values.indices.contains(first.index) ? typed.values[first.index] : nil
         let told = value.map { "\($0.kind.name) \($0.text)\($0.unit.map { " \($0)" } ?? "")" } ?? first.kind
         throw Refusal(words: "\(told) is refused: \(first.reason.rawValue.replacing("-", with: " "))")
+    }
+}
+
+extension Instant {
+    /// A wall clock's time as a form has it, `2026-11-23T08:15`.
+    init?(wallClock text: String, timeZone: String) {
+        let style = Date.ISO8601FormatStyle(timeZone: TimeZone(identifier: timeZone) ?? .gmt)
+            .year().month().day().dateTimeSeparator(.standard).time(includingFractionalSeconds: false)
+        guard let date = try? style.parse(text + (text.utf8.count == 16 ? ":00" : "")),
+            let microseconds = Int64(exactly: (date.timeIntervalSince1970 * 1_000_000).rounded())
+        else { return nil }
+        self.init(microseconds: microseconds)
     }
 }

@@ -43,6 +43,16 @@ CREATE TABLE homeward.pack_approval (
 );
 CREATE TRIGGER history BEFORE UPDATE OR DELETE OR TRUNCATE ON homeward.pack_approval
     FOR EACH STATEMENT EXECUTE FUNCTION homeward.refuse_change();
+-- Ends an approval: of an approved pack whose file is gone the rules end only when a person says so. Approved anew it is in
+-- force again.
+CREATE TABLE homeward.pack_retirement (
+    approval bigint PRIMARY KEY REFERENCES homeward.pack_approval,
+    retired_at timestamptz NOT NULL DEFAULT now(),
+    retired_by text COLLATE "C" NOT NULL,
+    reason text NOT NULL CHECK (length(reason) BETWEEN 1 AND 4000)
+);
+CREATE TRIGGER history BEFORE UPDATE OR DELETE OR TRUNCATE ON homeward.pack_retirement
+    FOR EACH STATEMENT EXECUTE FUNCTION homeward.refuse_change();
 
 -- The information-sharing record: professionals who may look at a patient though they are not of the team.
 CREATE TABLE homeward.information_sharing (
@@ -120,9 +130,18 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION homeward.may_approve FROM PUBLIC;
 
+-- How many patients' plans name the pack, of whatever site; everybody's names adult.
+CREATE FUNCTION homeward.pack_patients(wanted text) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT count(*) FROM homeward.registry_current
+    WHERE entity = 'patient' AND (wanted = 'adult' OR fields -> 'conditions' ? wanted)
+$$;
+REVOKE EXECUTE ON FUNCTION homeward.pack_patients FROM PUBLIC;
+
 ALTER TABLE homeward.quarantine_release ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.pack_content ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.pack_approval ENABLE ROW LEVEL SECURITY;
+ALTER TABLE homeward.pack_retirement ENABLE ROW LEVEL SECURITY;
 ALTER TABLE homeward.information_sharing ENABLE ROW LEVEL SECURITY;
 
 -- After `make_policies`, over what that made: who may only look sees the patients that they were selected for.
@@ -172,6 +191,11 @@ BEGIN
             ('pack_content', 'select', 'EXISTS (SELECT FROM homeward.web_viewer())', NULL),
             ('pack_approval', 'select', 'EXISTS (SELECT FROM homeward.web_viewer())', NULL),
             ('pack_approval', 'insert', NULL, format('homeward.may_approve() AND approved_by = %s', viewer)),
+            ('pack_retirement', 'select', 'EXISTS (SELECT FROM homeward.web_viewer())', NULL),
+            ('pack_retirement', 'insert', NULL, format(
+                'homeward.may_approve() AND retired_by = %s AND EXISTS (SELECT FROM homeward.pack_approval a '
+                'WHERE a.id = approval AND homeward.pack_patients(a.pack) = 0 AND NOT EXISTS ('
+                'SELECT FROM homeward.pack_content c WHERE c.pack = a.pack AND c.configured))', viewer)),
             ('information_sharing', 'select', format('patient IN %s', codes), NULL),
             ('information_sharing', 'insert', NULL, format(
                 '%s AND added_by = %s AND ended_at IS NULL AND patient IN %s AND homeward.may_select(care_manager)', leads,
@@ -206,21 +230,22 @@ BEGIN
     PERFORM homeward.make_plan_policies();
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'homeward_ingest') THEN
         GRANT SELECT, INSERT ON homeward.quarantine_release, homeward.pack_content, homeward.pack_approval,
-            homeward.information_sharing TO homeward_ingest;
+            homeward.pack_retirement, homeward.information_sharing TO homeward_ingest;
         GRANT UPDATE (done_at, outcome, reason) ON homeward.quarantine_release TO homeward_ingest;
         GRANT UPDATE (configured) ON homeward.pack_content TO homeward_ingest;
         GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.web_site, homeward.is_site, homeward.may_select,
-            homeward.may_approve TO homeward_ingest;
+            homeward.may_approve, homeward.pack_patients TO homeward_ingest;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'homeward_web') THEN
         GRANT SELECT ON homeward.quarantine_release, homeward.pack_content, homeward.pack_approval,
-            homeward.information_sharing, homeward.delivery_attempt TO homeward_web;
+            homeward.pack_retirement, homeward.information_sharing, homeward.delivery_attempt TO homeward_web;
         GRANT INSERT (quarantine, requested_by, note) ON homeward.quarantine_release TO homeward_web;
         GRANT INSERT (pack, hash, approved_by, note) ON homeward.pack_approval TO homeward_web;
+        GRANT INSERT (approval, retired_by, reason) ON homeward.pack_retirement TO homeward_web;
         GRANT INSERT (patient, care_manager, added_by, word) ON homeward.information_sharing TO homeward_web;
         GRANT UPDATE (ended_at, ended_by, end_reason) ON homeward.information_sharing TO homeward_web;
         GRANT EXECUTE ON FUNCTION homeward.web_selected, homeward.web_site, homeward.is_site, homeward.may_select,
-            homeward.may_approve TO homeward_web;
+            homeward.may_approve, homeward.pack_patients TO homeward_web;
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION homeward.grant_rights FROM PUBLIC;

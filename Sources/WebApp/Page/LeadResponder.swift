@@ -41,7 +41,9 @@ struct LeadResponder: Sendable {
         _ parts: [String], _ form: WebForm, _ request: Request, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> Response? {
         switch (parts.first, parts.count) {
+        case ("quarantine", 2) where form["do"] == "pair": return try await pair(parts[1], form, request, session)
         case ("quarantine", 2): return try await release(parts[1], form, request, session)
+        case ("packs", 2) where form["do"] == "retire": return try await retire(parts[1], form, request, session)
         case ("packs", 2): return try await approve(parts[1], form, request, session)
         case ("patients", 3):
             guard let code = Identifier(parts[1]) else { return nil }
@@ -82,14 +84,45 @@ struct LeadResponder: Sendable {
 
     private func quarantined(
         _ id: String, _ query: WebForm?, _ request: Request, _ session: SessionToken,
-        notice: PatientPage.Notice? = nil, status: HTTPResponse.Status = .ok
+        notice: PatientPage.Notice? = nil, again: WebForm? = nil, status: HTTPResponse.Status = .ok
     ) async throws(CareDeskUnavailable) -> Response {
         guard let id = Int64(id) else { return pages.notThere }
         let sight = try await desk.quarantined(id, session)
         guard let file = pages.seen(sight) else { return pages.missing(sight, request) }
-        let done = Self.done(query, ["released": "Released: the daemon takes it in within seconds."])
-        let page = QuarantinePage(file: file, form: SessionCookie.formToken(of: session), notice: notice ?? done)
+        let done = Self.done(
+            query,
+            [
+                "released": "Released: the daemon takes it in within seconds.",
+                "paired": "Paired. Now release the report.",
+            ])
+        let page = QuarantinePage(
+            file: file, form: SessionCookie.formToken(of: session), notice: notice ?? done, again: again)
         return pages.html(page.page, status: status)
+    }
+
+    private func pair(
+        _ id: String, _ form: WebForm, _ request: Request, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> Response {
+        guard let number = Int64(id), let once = form["once"].flatMap({ FormID($0) }) else { return pages.notThere }
+        func again(_ words: String, _ status: HTTPResponse.Status) async throws(CareDeskUnavailable) -> Response {
+            try await quarantined(id, nil, request, session, notice: Self.refusal(words), again: form, status: status)
+        }
+        guard let patient = form["patient"].flatMap({ Identifier($0) }) else {
+            return try await again("say whose reader it was, by the patient's code", .unprocessableContent)
+        }
+        guard let from = form["from"], PatientActionForm.isLocalTime(from) else {
+            return try await again("say from when it was theirs", .unprocessableContent)
+        }
+        guard let reason = Self.note("reason", of: form) else {
+            return try await again("say how you know", .unprocessableContent)
+        }
+        let wanted = PairingRequest(form: once, quarantined: number, patient: patient, from: from, reason: reason)
+        switch try await desk.pair(wanted, session) {
+        case .signedOut: return pages.missing(DeskAnswer<PatientActionOutcome>.signedOut, request)
+        case .notThere: return try await again("there is no such patient at your site", .unprocessableContent)
+        case .seen(.refused(let words)): return try await again(words, .conflict)
+        case .seen: return pages.redirect(Place("quarantine", id, query: [("done", "paired")]))
+        }
     }
 
     private func release(
@@ -158,7 +191,13 @@ struct LeadResponder: Sendable {
     ) async throws(CareDeskUnavailable) -> Response {
         let sight = try await desk.packs(session)
         guard let file = pages.seen(sight) else { return pages.missing(sight, request) }
-        let done = Self.done(query, ["approved": "Approved, and in force from now on."])
+        let done = Self.done(
+            query,
+            [
+                "approved": "Approved, and in force from now on.",
+                "retired": "Retired: its rules judge nothing that comes from now on. Alerts of them that are open stay "
+                    + "open until somebody deals with them.",
+            ])
         let page = PacksPage(file, form: SessionCookie.formToken(of: session), notice: notice ?? done)
         return pages.html(page.page, status: status)
     }
@@ -178,6 +217,22 @@ struct LeadResponder: Sendable {
             refusal.isApproved
             ? PatientPage.Notice(words: "Approved, but \(refusal.rawValue).", isBad: true)
             : Self.refusal(refusal.rawValue)
+        return try await packs(nil, request, session, notice: notice, status: .conflict)
+    }
+
+    private func retire(
+        _ pack: String, _ form: WebForm, _ request: Request, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> Response {
+        guard let reason = Self.note("reason", of: form) else {
+            return try await packs(
+                nil, request, session, notice: Self.refusal("say why"), status: .unprocessableContent)
+        }
+        let sight = try await desk.retire(pack, reason: reason, session)
+        guard case .seen(let refusal) = sight else { return pages.missing(sight, request) }
+        guard let refusal else { return pages.redirect(Place("packs", query: [("done", "retired")])) }
+        let notice =
+            refusal == .notYet
+            ? PatientPage.Notice(words: "Retired, but \(refusal.words).", isBad: true) : Self.refusal(refusal.words)
         return try await packs(nil, request, session, notice: notice, status: .conflict)
     }
 

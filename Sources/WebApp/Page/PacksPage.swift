@@ -40,8 +40,38 @@ struct PacksPage {
         let inForce = versions.first(where: \.isInForce)
         return element("section", .class("card"), .id("pack-\(pack)")) {
             element("h2") { element("bdi") { pack } }
+            if file.isFileMissing(pack) { missing(pack) }
             for version in versions where version.isConfigured || version.isInForce || !version.approvals.isEmpty {
                 part(version, inForce: inForce)
+            }
+        }
+    }
+
+    /// Taking a file away ends no rule by itself.
+    private func missing(_ pack: String) -> HTML {
+        element("div", .class("item")) {
+            element("p") {
+                element("span", .class("tag")) { "approved, file missing" }
+                " The configuration has no file of it any more. It stays in force until somebody retires it here."
+            }
+            if file.mayApprove {
+                let id = "retire-\(pack)"
+                element("form", .method("post"), .action(Place("packs", pack)), .class("stack")) {
+                    PageFrame.formToken(form)
+                    element("input", .type("hidden"), .name("do"), .value("retire"))
+                    element("p", .class("small")) {
+                        "Its rules then judge nothing that comes. Open alerts of them stay open until somebody deals with "
+                        "them. It is refused while a patient's plan names the pack."
+                    }
+                    element("label", .for(id)) { "Why it is retired" }
+                    element(
+                        "input", .type("text"), .id(id), .name("reason"), .maxlength(500), .required,
+                        .autocomplete("off"))
+                    element("button", .type("submit")) {
+                        "Retire"
+                        element("span", .class("visually-hidden")) { " \(pack)" }
+                    }
+                }
             }
         }
     }
@@ -63,6 +93,12 @@ struct PacksPage {
                     element("bdi") { approval.by }
                     ": "
                     element("bdi") { approval.note }
+                    if let retirement = approval.retirement {
+                        "; retired \(time.short(retirement.at)) by "
+                        element("bdi") { retirement.by }
+                        ": "
+                        element("bdi") { retirement.reason }
+                    }
                 }
             }
             if let inForce, inForce.hash != version.hash { differences(from: inForce, to: version) }

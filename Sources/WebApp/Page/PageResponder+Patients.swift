@@ -87,7 +87,8 @@ enum PatientActionForm {
     }
 
     static let names: Set<String> = [
-        "calls", "reviews", "follow-ups", "follow-ups-done", "readings", "pauses", "discharge", "take-back", "readers",
+        "calls", "reviews", "follow-ups", "follow-ups-done", "readings", "pauses", "pauses-end", "discharge",
+        "take-back", "readers",
     ]
 
     static func action(_ what: String, _ form: WebForm) throws(Fault) -> (PatientAction, FormID) {
@@ -115,6 +116,12 @@ enum PatientActionForm {
                 throw Fault(words: "say from which day until which")
             }
             return (.pause(from: from, until: until, reason: try reason(form)), once)
+        case "pauses-end":
+            let days = form["pause"]?.split(separator: "/", omittingEmptySubsequences: false) ?? []
+            guard days.count == 2, let from = date(String(days[0])), let until = date(String(days[1])) else {
+                throw Fault(words: "say which pause")
+            }
+            return (.endPause(from: from, until: until, reason: try reason(form)), once)
         case "discharge":
             guard let because = form["because"].flatMap(Discharge.Cause.init(rawValue:)), form["sure"] != nil else {
                 throw Fault(words: "say whether they are discharged or have died, and that this patient is meant")

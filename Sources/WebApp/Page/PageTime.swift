@@ -51,6 +51,12 @@ struct PageTime: Sendable {
         return "\(parts.year ?? 0)-\(two(parts.month))-\(two(parts.day))"
     }
 
+    /// `2026-11-23T08:15`, the minute that it is in, as a form has it.
+    func local(_ instant: Instant) -> String {
+        let parts = parts(instant)
+        return "\(isoDay(instant))T\(two(parts.hour)):\(two(parts.minute))"
+    }
+
     /// Nine in the morning of the next day, as a form has it.
     var tomorrowMorning: String { isoDay(midnight(after: now)) + "T09:00" }
 

@@ -27,6 +27,7 @@ struct PatientForms {
                     if !isOver {
                         replaceReader
                         pause
+                        endPause
                     }
                     end
                 }
@@ -204,6 +205,21 @@ struct PatientForms {
             field("pauses", "from", "From", type: "date", value: time.isoDay(file.at), length: 10)
             field("pauses", "until", "Until, that day too", type: "date", length: 10)
             field("pauses", "reason", "Why")
+        }
+    }
+
+    @HTMLBuilder private var endPause: HTML {
+        let left = patient.pausesLeft(at: file.at)
+        if !left.isEmpty {
+            act("End the pause", "pauses-end", "Expect readings again") {
+                element("p", .class("small")) {
+                    "From now on what the schedule asks for is due again; a window that is open already is not."
+                }
+                choice(
+                    "pauses-end", "pause", "Which one",
+                    left.map { ("\($0.from)/\($0.until)", PlanWords.words($0)) })
+                field("pauses-end", "reason", "Why")
+            }
         }
     }
 

@@ -275,11 +275,14 @@ struct PatientPage {
                         ? "none named" : patient.profile.conditions.joined(separator: ", ")
                 ),
                 ("NEWS2 scale", "\(patient.profile.news2Scale)"),
-                (
-                    "Paused",
-                    patient.pauses.last.map { "\($0.from) to \($0.until)" + ($0.reason.map { ", \($0)" } ?? "") }
-                ),
             ])
+            let pauses = patient.pausesLeft(at: file.at)
+            if !pauses.isEmpty {
+                element("h3") { "Paused" }
+                element("ul", .class("plain")) {
+                    for pause in pauses { element("li") { element("bdi") { PlanWords.words(pause) } } }
+                }
+            }
             if !patient.schedule.isEmpty {
                 element("h3") { "Due" }
                 element("ul", .class("plain")) {

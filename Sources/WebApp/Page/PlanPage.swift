@@ -47,7 +47,7 @@ struct PlanPage {
                 }
                 element("aside") {
                     pauses
-                    versions
+                    PlanVersions(versions: file.versions, time: time).part
                 }
             }
         }
@@ -84,7 +84,7 @@ struct PlanPage {
             }
             element("details") {
                 element("summary") { "Limits in force" }
-                InForce.table(file.plan)
+                LimitsInForce.table(file.plan)
             }
         }
     }
@@ -176,7 +176,10 @@ struct PlanPage {
 
     private func part(_ field: PlanField, _ title: String, @HTMLBuilder _ fields: (PlanInputs) -> HTML) -> HTML {
         let standing: FieldValue = field == .risk ? .string("standard") : .null
-        let lines = PlanWords.lines(field.rawValue, file.fields[field.rawValue] ?? standing)
+        let lines = PlanWords.lines(field.rawValue, file.fields[field.rawValue] ?? standing).map { line in
+            let name = field == .keyWorker ? file.team.first { $0.code == line }?.name : nil
+            return name.map { $0 == line ? line : "\($0) (\(line))" } ?? line
+        }
         return element("section", .class("card"), .id(field.rawValue)) {
             element("h2") { title }
             if lines.isEmpty { element("p", .class("empty")) { "None." } }
@@ -199,8 +202,9 @@ struct PlanPage {
             for kind in Kind.allCases where !kind.isCoded {
                 element("div") {
                     inputs.text(
-                        "base-\(kind.code)", "\(kind.name), \(kind.canonicalUnit?.words ?? "")", baselines[kind.code],
-                        .decimal, alias: kind.code)
+                        "base-\(kind.code)",
+                        [kind.name, kind.canonicalUnit?.words ?? ""].filter { !$0.isEmpty }.joined(separator: ", "),
+                        baselines[kind.code], .decimal, alias: kind.code)
                 }
             }
         }
@@ -276,185 +280,11 @@ struct PlanPage {
             element("h2") { "Pauses" }
             if lines.isEmpty { element("p", .class("empty")) { "None." } }
             for line in lines { element("p") { element("bdi") { line } } }
-        }
-    }
-
-    private var versions: HTML {
-        element("section", .class("card")) {
-            element("h2") { "Versions" }
-            element("ol", .class("plain versions")) {
-                for version in file.versions {
-                    element("li") {
-                        element("p") {
-                            element("strong") { time.short(version.at) }
-                            " by "
-                            element("bdi") { version.actor }
-                            element("span", .class("small")) { " (\(version.source), version \(version.version))" }
-                        }
-                        if let reason = version.reason { element("p") { element("bdi") { reason } } }
-                        for change in version.changes { difference(change) }
-                    }
+            if mayChange {
+                element("p") {
+                    element("a", .href(Place("patients", code, fragment: "do-pauses"))) { "Begin or end a pause" }
                 }
             }
-        }
-    }
-
-    private func difference(_ change: PlanVersion.Change) -> HTML {
-        let before = PlanWords.lines(change.field, change.before)
-        let after = PlanWords.lines(change.field, change.after)
-        return element("dl", .class("difference")) {
-            element("dt") { PlanWords.label(change.field) }
-            element("dd") {
-                for line in before where !after.contains(line) {
-                    element("p") {
-                        "was: "
-                        element("bdi") { line }
-                    }
-                }
-                for line in after where !before.contains(line) {
-                    element("p") {
-                        "now: "
-                        element("bdi") { line }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The inputs of one form of the plan: what was typed stays, and what is wrong stands beside it.
-struct PlanInputs {
-    enum Sort { case plain, decimal }
-
-    private let typed: PlanPage.Typed?
-    private let prefix: String
-
-    init(_ page: PlanPage, _ field: PlanField, _ part: PlanRequest.Part, prefix: String = "set") {
-        let isOurs = page.typed.map {
-            $0.field == field && $0.part == part && ($0.form["do"] == "remove") == (prefix == "remove")
-        }
-        typed = isOurs ?? false ? page.typed : nil
-        self.prefix = "\(prefix)-\(field.rawValue)-\(PlanPage.name(part))"
-    }
-
-    private func id(_ name: String) -> String { "\(prefix)-\(name)" }
-
-    private func text(of name: String, _ value: FieldValue?) -> String {
-        typed.map { $0.form.exactly(name) ?? "" } ?? PlanWords.words(value ?? .null)
-    }
-
-    private func fault(_ keys: [String]) -> PlanFault? { typed?.faults.first { keys.contains($0.key) } }
-
-    @HTMLBuilder private func words(_ fault: PlanFault?, _ name: String) -> HTML {
-        if let fault { element("p", .class("fault"), .id(id(name) + "-fault")) { "✕ \(fault.words)" } }
-    }
-
-    /// Those that belong to no input of this form, first.
-    var wholeFaults: HTML {
-        element("ul", .class("notice bad"), .role("alert")) {
-            for fault in typed?.faults ?? [] {
-                element("li") { fault.key.isEmpty ? fault.words : "\(PlanWords.label(fault.key)): \(fault.words)" }
-            }
-        }
-    }
-
-    func text(
-        _ name: String, _ label: String, _ value: FieldValue?, _ sort: Sort, alias: String? = nil,
-        isRequired: Bool = false
-    ) -> HTML {
-        let fault = fault([name, alias ?? name])
-        return .all([
-            element("label", .for(id(name))) { label },
-            element(
-                "input", .type("text"), .id(id(name)), .name(name), .value(text(of: name, value)), .maxlength(500),
-                .autocomplete("off"), sort == .decimal ? .inputmode("decimal") : nil, isRequired ? .required : nil,
-                fault == nil ? nil : .aria(.invalid, "true"),
-                fault == nil ? nil : .aria(.describedby, id(name) + "-fault")),
-            words(fault, name),
-        ])
-    }
-
-    func date(_ name: String, _ label: String, _ value: FieldValue?) -> HTML { special(name, label, value, "date") }
-    func clock(_ name: String, _ label: String, _ value: FieldValue?) -> HTML { special(name, label, value, "time") }
-
-    private func special(_ name: String, _ label: String, _ value: FieldValue?, _ type: StaticString) -> HTML {
-        let fault = fault([name])
-        return .all([
-            element("label", .for(id(name))) { label },
-            element(
-                "input", .type(type), .id(id(name)), .name(name), .value(text(of: name, value)),
-                fault == nil ? nil : .aria(.invalid, "true"),
-                fault == nil ? nil : .aria(.describedby, id(name) + "-fault")),
-            words(fault, name),
-        ])
-    }
-
-    func choice(
-        _ name: String, _ label: String, _ choices: [(String, String)], _ value: FieldValue?, key: String? = nil
-    ) -> HTML {
-        let current = text(of: name, value)
-        let fault = fault([key ?? name])
-        return .all([
-            element("label", .for(id(name))) { label },
-            element(
-                "select", .id(id(name)), .name(name), fault == nil ? nil : .aria(.invalid, "true"),
-                fault == nil ? nil : .aria(.describedby, id(name) + "-fault")
-            ) {
-                for (code, words) in choices {
-                    element("option", .value(code), .selected(code == current)) { words }
-                }
-            },
-            words(fault, name),
-        ])
-    }
-
-    func box(_ name: String, _ label: String, _ isTicked: Bool) -> HTML {
-        let isOn = typed.map { $0.form[name] != nil } ?? isTicked
-        let fault = name == "red-off" ? fault(["red"]) : nil
-        return .all([
-            element("label", .class("box")) {
-                element("input", .type("checkbox"), .name(name), .value("yes"), .checked(isOn))
-                " \(label)"
-            },
-            words(fault, name),
-        ])
-    }
-
-    func boxes(
-        _ prefix: String, _ legend: String, _ choices: [(String, String)], _ ticked: [String], key: String
-    ) -> HTML {
-        element("fieldset", .class("boxes")) {
-            element("legend") { legend }
-            for (code, words) in choices { box(prefix + code, words, ticked.contains(code)) }
-            words(fault([key]), prefix)
-        }
-    }
-}
-
-/// The limits that judge, as a table.
-enum InForce {
-    static func table(_ plan: Plan) -> HTML {
-        let kinds = Kind.allCases.filter { kind in Side.allCases.contains { !plan.limits(kind, $0).isEmpty } }
-        return Facts.table("Limits in force", ["Kind", "Red low", "Amber low", "Amber high", "Red high"]) {
-            for kind in kinds {
-                element("tr") {
-                    element("th", .scope("row")) { kind.name }
-                    cell(plan, kind, .low, .red)
-                    cell(plan, kind, .low, .amber)
-                    cell(plan, kind, .high, .amber)
-                    cell(plan, kind, .high, .red)
-                }
-            }
-        }
-    }
-
-    private static func cell(_ plan: Plan, _ kind: Kind, _ side: Side, _ severity: Severity) -> HTML {
-        element("td") {
-            plan.limits(kind, side).filter { $0.threshold.severity == severity }.map { found in
-                let limit = found.threshold.limit
-                let sign = side == .low ? (limit.inclusive ? "≤" : "<") : (limit.inclusive ? "≥" : ">")
-                return "\(sign) \(Signs.number(limit.value, kind))"
-            }.joined(separator: ", ")
         }
     }
 }

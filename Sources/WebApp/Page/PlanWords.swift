@@ -22,6 +22,7 @@ enum PlanWords {
         return switch field {
         case "limits": limit(fields)
         case "schedule": slot(fields)
+        case "pauses": pause(fields)
         default: words(value)
         }
     }
@@ -55,6 +56,20 @@ enum PlanWords {
         }
         return (["\(kinds.joined(separator: ", ")) at \(words(fields["due"] ?? .null))", days] + spans)
             .joined(separator: ", ")
+    }
+
+    /// `2026-12-20 to 2027-01-03: holiday, ended 2026-12-28 10:00 UTC`
+    private static func pause(_ fields: [String: FieldValue]) -> String {
+        var text = "\(words(fields["from"] ?? .null)) to \(words(fields["until"] ?? .null))"
+        if let reason = fields["reason"], reason != .null { text += ": \(words(reason))" }
+        if case .string(let ended)? = fields["ended"] {
+            text += ", ended \(ended.prefix(16).replacing("T", with: " ")) UTC"
+        }
+        return text
+    }
+
+    static func words(_ pause: Pause) -> String {
+        "\(pause.from) to \(pause.until)" + (pause.reason.map { ": \($0)" } ?? "")
     }
 
     private static func kindName(_ value: FieldValue?) -> String {

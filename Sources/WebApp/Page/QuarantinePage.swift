@@ -6,9 +6,12 @@ struct QuarantinePage {
     let file: QuarantineFile
     let form: String
     let notice: PatientPage.Notice?
+    /// A pairing as it was typed and refused.
+    let again: WebForm?
     private let time: PageTime
 
-    init(file: QuarantineFile, form: String, notice: PatientPage.Notice?) {
+    init(file: QuarantineFile, form: String, notice: PatientPage.Notice?, again: WebForm? = nil) {
+        self.again = again
         self.file = file
         self.form = form
         self.notice = notice
@@ -25,6 +28,7 @@ struct QuarantinePage {
             element("div", .class("columns")) {
                 element("div") {
                     what
+                    if file.isPairable { pairing }
                     release
                     raw
                 }
@@ -47,6 +51,40 @@ struct QuarantinePage {
                 ("Topic", file.topic),
             ])
         }
+    }
+
+    // MARK: Fixing the pairing
+
+    private var pairing: HTML {
+        element("section", .class("card"), .id("pair")) {
+            element("h2") { "Fix the pairing" }
+            element("p") {
+                "If you know whose reader "
+                element("bdi") { row.device ?? "" }
+                " was at \(time.short(file.wanted)), say so. It is theirs from then on, or until it is somebody's next; "
+                "pairings may not overlap. Then release the report."
+            }
+            PatientForms.post(Place("quarantine", "\(row.id)"), form: form) {
+                element("div", .class("stack")) {
+                    element("input", .type("hidden"), .name("do"), .value("pair"))
+                    field("patient", "Patient's code", type: "text", again?["patient"] ?? "", length: 64)
+                    field(
+                        "from", "From, by the site's clock", type: "datetime-local",
+                        again?["from"] ?? time.local(file.wanted), length: 16)
+                    field("reason", "How you know", type: "text", again?["reason"] ?? "", length: 500)
+                    element("button", .type("submit"), .class("primary")) { "Pair it" }
+                }
+            }
+        }
+    }
+
+    private func field(_ name: String, _ words: String, type: StaticString, _ value: String, length: Int) -> HTML {
+        .all([
+            element("label", .for("pair-\(name)")) { words },
+            element(
+                "input", .type(type), .id("pair-\(name)"), .name(name), .value(value), .maxlength(length), .required,
+                .autocomplete("off")),
+        ])
     }
 
     // MARK: Release
@@ -99,7 +137,7 @@ struct QuarantinePage {
         case .clockFuture:
             "It is stored and judged as taken when it was received, since its own time lies ahead of that."
         case .unpaired, .unknownDevice:
-            "First mend what held it: pair the reader, or enrol it. Then it is judged anew as it was received."
+            "Fix the pairing first. Then it is judged anew, with the time at which it was received."
         default: "It is judged anew, as it was received."
         }
     }

@@ -119,7 +119,7 @@ struct ServicePage {
                             " by \(trouble.channel)"
                         }
                         element("td") {
-                            trouble.state == "failed" ? "✕ failed" : "pending, \(trouble.attempts) attempts"
+                            trouble.state == "failed" ? "✕ failed" : "pending, tried \(trouble.attempts) ×"
                             if trouble.isDead { element("span", .class("tag")) { "Channel dead" } }
                         }
                         element("td", .class("wide")) { element("bdi") { trouble.lastError ?? "" } }

@@ -274,7 +274,9 @@ struct WorklistPage {
 
     private var others: HTML {
         element("details", .class("card"), list.others.contains { $0.severity == .red } ? .open : nil) {
-            element("summary") { "\(list.others.count) alerts of the site and its readers" }
+            element("summary") {
+                "\(list.others.count) \(list.others.count == 1 ? "alert" : "alerts") of the site and its readers"
+            }
             element("ul", .class("plain")) {
                 for episode in list.others {
                     element("li") {
