@@ -19,6 +19,10 @@ public final class WorklistRow: Hashable, Sendable {
     public let followUp: FollowUp?
     /// When the last review was signed off, today or yesterday.
     public let reviewedAt: Instant?
+    /// A reading that was due has not come.
+    public let isOverdue: Bool
+    /// Where among the others it stands. Kept, since each viewer's list asks for it.
+    private let rank: Int
 
     public init(
         triage: Triage, name: String?, conditions: [String], isHighRisk: Bool, unanswered: Int,
@@ -35,14 +39,21 @@ public final class WorklistRow: Hashable, Sendable {
         self.recoveredUnseen = recoveredUnseen
         self.followUp = followUp
         self.reviewedAt = reviewedAt
-    }
-
-    /// A reading that was due has not come.
-    public var isOverdue: Bool {
-        triage.reasons.contains { reason in
+        let isOverdue = triage.reasons.contains { reason in
             guard case .alert(let rule, _, _) = reason else { return false }
             return rule == Schedule.missedReadingRule
         }
+        self.isOverdue = isOverdue
+        rank =
+            switch triage.state {
+            case .red: 0
+            case _ where isOverdue && isHighRisk: 1
+            case .amber: 2
+            case _ where followUp != nil: 3
+            case .grey: 4
+            case .paused: 5
+            case .green: 6
+            }
     }
 
     public static func == (left: WorklistRow, right: WorklistRow) -> Bool {
@@ -81,18 +92,6 @@ public final class WorklistRow: Hashable, Sendable {
             if row.triage.keyWorker == keyWorker { list.append(row) } else { others.append(row) }
         }
         return list + others
-    }
-
-    private var rank: Int {
-        switch triage.state {
-        case .red: 0
-        case _ where isOverdue && isHighRisk: 1
-        case .amber: 2
-        case _ where followUp != nil: 3
-        case .grey: 4
-        case .paused: 5
-        case .green: 6
-        }
     }
 }
 

@@ -206,6 +206,7 @@ struct Daemon {
     private func webServers() -> [any Service] {
         let board = board
         let lease = lease
+        let probe = probe
         let http = loaded.configuration.http
         let metrics = loaded.configuration.metrics
         return WebServer.servers(
@@ -213,7 +214,7 @@ struct Daemon {
                 host: http.host, port: Int(http.port),
                 tls: http.tls.map { .init(certificate: $0.certificateFile, key: $0.keyFile) }),
             metrics: .init(host: metrics.host, port: Int(metrics.port)),
-            page: MetricsPage([instruments, instruments.stages, lease, certificateExpiry]), desk: desk,
+            page: MetricsPage([instruments, instruments.stages, lease, probe, certificateExpiry]), desk: desk,
             leads: leads, publicURL: http.publicURL,
             readiness: {
                 let state = board.readiness()

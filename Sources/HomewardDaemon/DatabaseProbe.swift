@@ -4,6 +4,7 @@ import Clinical
 import Delivery
 import Glibc
 import Ingestion
+import Instruments
 import Logging
 import PostgresStore
 import RingBuffer
@@ -15,9 +16,11 @@ import Synchronization
 /// day.
 ///
 /// A thread of its own: libpq blocks, up to the database deadline, and nothing else may wait for it.
-final class DatabaseProbe: Service {
+final class DatabaseProbe: Service, MetricsSource {
     private static let interval: Int32 = 2000
     private static let undecidedInterval: Int32 = 100
+    /// At a start it is said within that time who holds the lease, or the database is away. Nanoseconds.
+    private static let decision: Int64 = 5_000_000_000
     private static let upkeepInterval: Int64 = 24 * 3600 * 1_000_000_000
     /// As often as the chain's head leaves the machine with the heartbeat.
     private static let sealingInterval: Int64 = 300 * 1_000_000_000
@@ -36,9 +39,11 @@ final class DatabaseProbe: Service {
     private let commit: CommitControl
     private let logger: Logger
     private let connected = Atomic(false)
+    private let unsealed = Gauge()
     private let complaint = Mutex<String?>(nil)
     private let selfTest = Mutex<SelfTestFailure?>(nil)
     private let stopDescriptor: Int32
+    private let started = linux_monotonic_nanoseconds()
 
     /// - Parameters:
     ///   - sites: those that this instance serves; empty: all.
@@ -138,14 +143,28 @@ final class DatabaseProbe: Service {
 
     /// When to seal again. That it can't be done is no reason to take no reports.
     private func seal(_ upkeep: DatabaseUpkeep) -> Int64 {
+        var wait = Self.sealingInterval
         do throws(StoreFailure) {
             // What a long absence left is sealed turn by turn.
-            return try upkeep.sealAudit(most: Self.sealingPortion) < Int64(Self.sealingPortion)
-                ? Self.sealingInterval : 0
+            if try upkeep.sealAudit(most: Self.sealingPortion) >= Int64(Self.sealingPortion) { wait = 0 }
         } catch {
             logger.error("audit chain not sealed", metadata: ["failure": "\(error)"])
-            return Self.sealingInterval
         }
+        do throws(StoreFailure) {
+            unsealed.set(try upkeep.auditUnsealedSeconds())
+        } catch {
+            logger.error("what is not sealed can't be looked for", metadata: ["failure": "\(error)"])
+        }
+        return wait
+    }
+
+    func families() -> [MetricFamily] {
+        [
+            .gauge(
+                "homeward_audit_unsealed_seconds",
+                help: "Age of the oldest row of history that is not sealed, after the last sealing; 0 with none.",
+                unsealed.value)
+        ]
     }
 
     /// Of earlier lives, and of readers that have gone silent.
@@ -213,6 +232,7 @@ final class DatabaseProbe: Service {
     private func sleep() -> Bool {
         var waited = pollfd(fd: stopDescriptor, events: Int16(POLLIN), revents: 0)
         // Who looks is said soon after the start.
-        return unsafe poll(&waited, 1, seat.standing == .undecided ? Self.undecidedInterval : Self.interval) == 0
+        let isNear = seat.standing == .undecided && linux_monotonic_nanoseconds() - started < Self.decision
+        return unsafe poll(&waited, 1, isNear ? Self.undecidedInterval : Self.interval) == 0
     }
 }

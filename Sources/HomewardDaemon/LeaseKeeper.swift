@@ -1,24 +1,25 @@
+import Alerting
 import CLinux
 import Clinical
+import Delivery
 import Documents
 import Glibc
 import Ingestion
-import Instruments
 import Logging
 import MQTTClient
 import PostgresStore
 import RingBuffer
 import ServiceLifecycle
 import Synchronization
-import WebApp
 
 /// Holds the lease of this instance's shard, or waits for it: renewed every 2 s on a connection of its own, it lasts 6 s
 /// by PostgreSQL's clock. Reading from the broker is allowed and stopped from here.
 ///
 /// While PostgreSQL is away nobody can renew, and nobody can take: whoever held it goes on, whoever waits does not begin.
 /// Where another instance waits, each lost connection to the broker asks for the lease before the next one: the other may
-/// have taken it, and a broker that hands the session over does not always say so.
-final class LeaseKeeper: Service, MetricsSource {
+/// have taken it, and a broker that hands the session over does not always say so. Without an answer it goes on only once
+/// it has asked in vain for as long as the lease lasts.
+final class LeaseKeeper: Service {
     private static let interval: Int64 = 2_000_000_000
     private static let margin: Int64 = 20_000_000
     /// After a failure.
@@ -38,6 +39,7 @@ final class LeaseKeeper: Service, MetricsSource {
     private let commit: CommitControl
     private let logger: Logger
     private let wakeUp = WakeUp()
+    private let beats = Atomic<Int>(0)
     private let started = linux_monotonic_nanoseconds()
     private let file: Mutex<LeaseFile>
     private let view = Mutex(View())
@@ -78,8 +80,12 @@ final class LeaseKeeper: Service, MetricsSource {
         name = Self.machineName()
         self.seat = seat
         self.file = Mutex(file)
-        let isPaired = file.found?.isPaired ?? false
-        link.withLock { $0.isPaired = isPaired }
+        let age = file.found?.secondsAlone(at: Self.wallSeconds()) ?? .max
+        let isPaired = age < Self.loneliness / 1_000_000_000
+        link.withLock { link in
+            link.isPaired = isPaired
+            if isPaired { link.seenAt = started - age * 1_000_000_000 }
+        }
         seat.note(isPaired: isPaired)
         subscriber.hold()
         // A commit that was refused is news too: nothing more is read, and the keeper looks who has it.
@@ -90,47 +96,30 @@ final class LeaseKeeper: Service, MetricsSource {
         }
     }
 
+    private static func wallSeconds() -> Int64 { wallClock().microseconds / 1_000_000 }
+
     private static func machineName() -> String {
         var bytes = [CChar](repeating: 0, count: 256)
         guard unsafe gethostname(&bytes, bytes.count - 1) == 0 else { return "unknown" }
         return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    // MARK: - What others ask
-
-    /// The machine that holds the lease, as last seen.
-    var holder: String? { current.answer?.holder }
-
+    /// What others see of it.
     var current: View { view.withLock { $0 } }
 
-    func families() -> [MetricFamily] {
-        let answer = current.answer
-        return [
-            .gauge(
-                "homeward_lease_held", help: "1 while this instance is the one that reads and judges, else 0.",
-                seat.isHolder ? 1 : 0),
-            .gauge(
-                "homeward_lease_epoch", help: "The lease's epoch as last seen: it grows with each take-over and start.",
-                Double(answer?.epoch ?? 0)),
-            .gauge(
-                "homeward_lease_standby", help: "1 while another instance waits to take over, as last seen, else 0.",
-                answer?.standbys == nil ? 0 : 1),
-        ]
+    private var isPaired: Bool { link.withLock(\.isPaired) }
+
+    /// For the file, which is not written for each look.
+    private var pairedAt: Int64? {
+        link.withLock { link in
+            guard link.isPaired, let seenAt = link.seenAt else { return nil }
+            let seen = Self.wallSeconds() - (linux_monotonic_nanoseconds() - seenAt) / 1_000_000_000
+            return seen - seen % 600
+        }
     }
 
-    /// For `/readyz`, which is 503 on a standby: it does not read from the broker.
-    var readiness: Readiness.Lease {
-        let answer = current.answer
-        let state: Readiness.Lease.State =
-            switch seat.standing {
-            case .undecided: .undecided
-            case .holder: .held
-            case .standby: .standby
-            }
-        return Readiness.Lease(
-            state: state, holder: answer?.holder, epoch: answer?.epoch, standbys: answer?.standbys,
-            isHeldByRestore: answer?.isHeld ?? false)
-    }
+    /// Grows with each look; the watchdog compares it.
+    var beatCount: Int { beats.load(ordering: .relaxed) }
 
     // MARK: - The broker's side
 
@@ -180,11 +169,17 @@ final class LeaseKeeper: Service, MetricsSource {
         var wait: Int64 = 0
         while wakeUp.sleep(milliseconds: Int32(clamping: (wait + 999_999) / 1_000_000)) {
             let started = linux_monotonic_nanoseconds()
+            beats.add(1, ordering: .relaxed)
             // What is lost from here on is asked for again.
             link.withLock { $0.asks = false }
+            state.doubt.begin(at: started)
             do throws(StoreFailure) {
                 let answer = try lease.renew(
                     state.isFresh ? nil : state.epoch, isStart: state.isFresh, mark: state.mark)
+                guard state.doubt.answered(begun: started, at: linux_monotonic_nanoseconds()) else {
+                    wait = Self.margin
+                    continue
+                }
                 // Before any file or log that may hang: as we are, so we stay.
                 if answer.isMine, seat.standing == .holder(epoch: answer.epoch) { seat.noteLook() }
                 take(answer, &state, lease)
@@ -195,8 +190,9 @@ final class LeaseKeeper: Service, MetricsSource {
                     ? Self.interval : min(Self.interval, answer.left.microseconds * 1000 + Self.margin)
                 wait = max(Self.margin, started + left - linux_monotonic_nanoseconds())
             } catch {
+                state.doubt.failed(begun: started, at: linux_monotonic_nanoseconds())
                 fail(error, &state)
-                seat.noteLook()
+                if !isPaired || state.doubt.mayBeTrusted { seat.noteLook() }
                 wait = Self.pause
             }
         }
@@ -212,6 +208,9 @@ final class LeaseKeeper: Service, MetricsSource {
         /// It has not held it in this life, nor gone on as its last holder.
         var isFresh = true
         var hasComplained = false
+        var doubt = LeaseDoubt()
+        /// What the technical alert about a restore was last told; nil: nothing since the lease was taken.
+        var toldHeld: Bool?
     }
 
     private func take(_ answer: PostgresLease.Answer, _ state: inout Life, _ lease: PostgresLease) {
@@ -262,7 +261,9 @@ final class LeaseKeeper: Service, MetricsSource {
                 logger.info("standby", metadata: ["instances": "\(answer.standbys ?? "none")"])
             }
             subscriber.allow()
+            tellOfRestore(answer, &state)
         } else {
+            state.toldHeld = nil
             link.withLock { link in
                 link.isPaired = true
                 link.seenAt = linux_monotonic_nanoseconds()
@@ -280,6 +281,20 @@ final class LeaseKeeper: Service, MetricsSource {
             seat.set(.standby)
         }
         remember(answer, state)
+    }
+
+    /// One technical alert a hold: a later start or take-over adds to it. Where the hold ended while nobody was there it
+    /// ends now.
+    private func tellOfRestore(_ answer: PostgresLease.Answer, _ state: inout Life) {
+        guard answer.isHeld != state.toldHeld else { return }
+        state.toldHeld = answer.isHeld
+        commit.raise(
+            TechnicalFinding(
+                .databaseRestored, answer.isHeld ? .beyond(.amber) : .inRange, at: wallClock(),
+                summary: answer.isHeld
+                    ? "The database was restored: timers and messages that were due over an hour before wait for "
+                        + "`homeward timers`."
+                    : "What waited after the database was restored was released or expired."))
     }
 
     /// Where it fails, an earlier holder's locks last until PostgreSQL finds it gone.
@@ -308,7 +323,7 @@ final class LeaseKeeper: Service, MetricsSource {
             file.write(
                 LeaseMemory(
                     word: answer.isMine ? .held : .released, shard: seat.shard,
-                    epoch: answer.isMine ? answer.epoch : state.epoch, isPaired: link.withLock(\.isPaired),
+                    epoch: answer.isMine ? answer.epoch : state.epoch, pairedAt: pairedAt,
                     mark: mark - kept < 15 && kept <= mark ? max(kept, 1) : mark))
         }
     }
@@ -320,6 +335,8 @@ final class LeaseKeeper: Service, MetricsSource {
         case .undecided:
             let found = file.withLock(\.found)
             if let found, found.word == .held, found.shard == nil || found.shard == seat.shard {
+                // The other may have it by now.
+                guard !isPaired || state.doubt.hasLasted else { return }
                 logger.warning(
                     "the lease can't be read: going on as its last holder",
                     metadata: ["epoch": "\(found.epoch.map(String.init) ?? "none")", "failure": "\(failure)"])
@@ -333,7 +350,7 @@ final class LeaseKeeper: Service, MetricsSource {
                     metadata: ["failure": "\(failure)"])
             }
         case .holder:
-            goOn()
+            if !isPaired || state.doubt.hasLasted { goOn() }
         case .standby: break
         }
     }
@@ -366,7 +383,7 @@ final class LeaseKeeper: Service, MetricsSource {
             file.withLock {
                 $0.write(
                     LeaseMemory(
-                        word: .released, shard: seat.shard, epoch: epoch, isPaired: true, mark: state.mark))
+                        word: .released, shard: seat.shard, epoch: epoch, pairedAt: pairedAt, mark: state.mark))
             }
             logger.notice("lease released", metadata: ["epoch": "\(epoch)"])
         } catch {

@@ -15,30 +15,37 @@ struct LeaseMemory: Equatable {
     var shard: String?
     /// Nil: held before there were leases.
     var epoch: Int64?
-    /// Another instance was there to take it.
-    var isPaired: Bool
+    /// When another instance was last there to take it, in seconds since 1970; nil: never, or long ago.
+    var pairedAt: Int64?
     /// The most renewals ever seen.
     var mark: Int64?
 
-    init(word: Word, shard: String?, epoch: Int64?, isPaired: Bool, mark: Int64?) {
+    init(word: Word, shard: String?, epoch: Int64?, pairedAt: Int64?, mark: Int64?) {
         self.word = word
         self.shard = shard
         self.epoch = epoch
-        self.isPaired = isPaired
+        self.pairedAt = pairedAt
         self.mark = mark
     }
 
-    /// `held 7 paired 1234 homeward`.
+    /// For how long no other instance has been there, never below 0: a clock may have been set back. Nil: there was none.
+    func secondsAlone(at now: Int64) -> Int64? {
+        guard let pairedAt else { return nil }
+        let (seconds, isTooFar) = now.subtractingReportingOverflow(pairedAt)
+        return isTooFar ? nil : max(0, seconds)
+    }
+
+    /// `held 7 paired:1764000000 1234 homeward`, or `alone`.
     init?(_ text: String) {
         let parts = text.split(maxSplits: 4, whereSeparator: \.isWhitespace)
         guard parts.count == 5, let word = Word(rawValue: String(parts[0])) else { return nil }
         self.init(
             word: word, shard: parts[4].trimmingCharacters(in: .newlines), epoch: Int64(parts[1]),
-            isPaired: parts[2] == "paired", mark: Int64(parts[3]))
+            pairedAt: Int64(parts[2].drop { !$0.isNumber }), mark: Int64(parts[3]))
     }
 
     var text: String {
-        "\(word.rawValue) \(epoch.map(String.init) ?? "-") \(isPaired ? "paired" : "alone") "
+        "\(word.rawValue) \(epoch.map(String.init) ?? "-") \(pairedAt.map { "paired:\($0)" } ?? "alone") "
             + "\(mark.map(String.init) ?? "-") \(shard ?? "-")\n"
     }
 }
@@ -66,7 +73,7 @@ struct LeaseFile {
         let kept = (try? String(contentsOfFile: path, encoding: .utf8)).flatMap(LeaseMemory.init)
         // Of a version without leases: it had subscribed, so it was the only one.
         let isOlder = FileManager.default.fileExists(atPath: directory + "/broker-session")
-        found = kept ?? (isOlder ? LeaseMemory(word: .held, shard: nil, epoch: nil, isPaired: false, mark: nil) : nil)
+        found = kept ?? (isOlder ? LeaseMemory(word: .held, shard: nil, epoch: nil, pairedAt: nil, mark: nil) : nil)
         written = kept
     }
 

@@ -116,11 +116,18 @@ struct SelfTestRun {
     /// What goes off this machine can't be rewritten by whoever owns it. That nothing is sealed silences no heartbeat.
     private func auditHead() -> AuditHead? {
         do throws(StoreFailure) {
-            guard let standing = try AuditVerifier(loaded.database).standing() else {
+            let verifier = AuditVerifier(loaded.database)
+            let waited = try verifier.unsealedSeconds()
+            guard let standing = try verifier.standing() else {
                 report.add(.audit, .warning, "nothing has been sealed yet: the daemon does so every five minutes")
                 return nil
             }
-            report.add(.audit, .ok, "head \(standing.head.short), sealed \(standing.sealedMinutesAgo) min ago")
+            let words = "head \(standing.head.short), sealed \(standing.sealedMinutesAgo) min ago"
+            if waited > AuditVerifier.longestUnsealed {
+                report.add(.audit, .warning, "\(words); not sealed for \(waited.rounded()) s: see KeepingHistory")
+            } else {
+                report.add(.audit, .ok, words)
+            }
             return standing.head
         } catch {
             report.add(.audit, .warning, error.message)

@@ -47,7 +47,8 @@ struct Watchdog: Service {
         return StageWatch.Look(
             at: linux_monotonic_nanoseconds(), decoded: decoded, received: gauge.received,
             mqtt: .init(count: subscriber.beatCount, mayBeResolving: subscriber.mayBeResolving),
-            commit: .init(count: commit.beatCount, mayBeResolving: !probe.isConnected))
+            commit: .init(count: commit.beatCount, mayBeResolving: !probe.isConnected),
+            lease: lease.seat.isPaired ? .init(count: lease.beatCount, mayBeResolving: !probe.isConnected) : nil)
     }
 
     /// What the pipeline may wait for, by name.
@@ -79,7 +80,7 @@ struct Watchdog: Service {
 /// Which stages have not moved between two looks though they had something to do. Pure.
 struct StageWatch {
     enum Stage: String {
-        case mqtt, decode, commit
+        case mqtt, decode, commit, lease
     }
 
     struct Look {
@@ -91,6 +92,9 @@ struct StageWatch {
         /// room in the ring; the commit thread likewise while it waits for the database or for the spool.
         var mqtt: Beats
         var commit: Beats
+        /// The keeper of the lease beats with each look, every two seconds or so. Nil where no other instance is there to
+        /// take over: nothing waits for its keeper then.
+        var lease: Beats?
     }
 
     struct Beats {
@@ -102,9 +106,13 @@ struct StageWatch {
     /// glibc gives up after 2 tries of 5 s at each of 3 name servers, once for each search domain.
     static let resolverPatience: Int64 = 120 * 1_000_000_000
 
+    /// Longer than the pause between two looks at the lease and all calls of one, each of 2 s at most.
+    static let keeperPatience: Int64 = 10 * 1_000_000_000
+
     private var last: Look?
     private var mqttStoodSince: Int64?
     private var commitStoodSince: Int64?
+    private var leaseStoodSince: Int64?
 
     mutating func stuckStages(_ look: Look) -> [Stage] {
         defer { last = look }
@@ -116,11 +124,19 @@ struct StageWatch {
         if Self.isStuck(look.commit, last.commit, from: last.at, to: look.at, &commitStoodSince) {
             stuck.append(.commit)
         }
+        guard let lease = look.lease, let before = last.lease else {
+            leaseStoodSince = nil
+            return stuck
+        }
+        if Self.isStuck(lease, before, from: last.at, to: look.at, after: Self.keeperPatience, &leaseStoodSince) {
+            stuck.append(.lease)
+        }
         return stuck
     }
 
     private static func isStuck(
-        _ now: Beats, _ before: Beats, from last: Int64, to at: Int64, _ stoodSince: inout Int64?
+        _ now: Beats, _ before: Beats, from last: Int64, to at: Int64, after patience: Int64 = 0,
+        _ stoodSince: inout Int64?
     ) -> Bool {
         guard now.count == before.count else {
             stoodSince = nil
@@ -128,6 +144,6 @@ struct StageWatch {
         }
         let since = stoodSince ?? last
         stoodSince = since
-        return !now.mayBeResolving || at - since >= resolverPatience
+        return at - since >= (now.mayBeResolving ? resolverPatience : patience)
     }
 }

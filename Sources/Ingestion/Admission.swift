@@ -13,6 +13,8 @@ struct Candidate: Sendable {
     var release: Int64?
     /// A care manager typed it in: it came by no broker.
     var isTyped = false
+    /// Another instance took it in and left it to this one: it is received here once it has ended here.
+    var wasHandedOver = false
 
     init(
         message: Message, decoded: Decoded, outcome: Outcome = Outcome(),

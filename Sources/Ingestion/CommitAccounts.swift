@@ -25,7 +25,8 @@ struct CommitAccounts {
         instruments.commitSeconds.observe(Double(now - started) / 1e9)
         if !batch.isEmpty { instruments.stages.batchReports.observe(Double(batch.count)) }
         // Before what became of them, so that no scrape sees more ended than received.
-        instruments.reportsReceived.add(report.released + batch.count { $0.isTyped })
+        instruments.reportsReceived.add(
+            report.released + batch.count { $0.isTyped || $0.wasHandedOver && !$0.message.isStatus })
         instruments.reportsStored.add(report.stored)
         instruments.readingsStored.add(report.readingsStored)
         instruments.reportsDuplicate.add(report.duplicate)
@@ -56,9 +57,6 @@ struct CommitAccounts {
     func handedOver(_ messages: [Message]) {
         instruments.reportsHandedOver.add(messages.count { !$0.isStatus })
     }
-
-    /// Not from the broker.
-    func received(_ reports: Int) { instruments.reportsReceived.add(reports) }
 
     /// The batch in work, whose oldest report is still unacknowledged; nil: none is.
     func works(on oldest: Message?) {

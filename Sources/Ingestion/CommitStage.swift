@@ -50,16 +50,22 @@ public struct CommitStage {
     var lastIdle: Int64 = .min
     /// That nothing can be received from the broker.
     var isBlindnessTold: Bool?
-    /// What was known when another instance last held the lease is old.
-    var wasAside = false
-    /// When what judging goes on from is read again without the lease; monotonic nanoseconds.
-    var nextWarming: Int64 = 0
-    /// Of what others left to us: the last that is counted as received.
-    var lastHandedOver = Int64.min
+    /// Under which epoch that was judged what is remembered between batches; nil: under none yet.
+    var judgedUnder: LeaseSeat.Standing?
+    /// The keeper's look is old, and was waited for.
+    var hasWaitedForLook = false
+    /// Reading without the lease what judging goes on from: when again (monotonic nanoseconds), and how long after a failure.
+    var warming = (next: Int64.min, backoff: Backoff())
+    /// Since when nobody has said who holds the lease; monotonic nanoseconds.
+    var undecidedSince: Int64?
+    /// Of what is left to another instance, or was left to this one.
+    var handing = Pace()
+    /// With which chore the next round between two batches begins: after the one that failed, else 0.
+    var nextChore = 0
     /// Whom outages on the readers' side hide.
     var cutOff = CutOff()
     /// The next transaction of missed readings: how many patients, and not before that time (monotonic nanoseconds).
-    var dueReadings = (size: ScheduleRound.size, next: Int64.min)
+    var dueReadings = (size: ScheduleRound.size, next: Int64.min, hasFailed: false)
     private var poison = PoisonGauge()
     private var lastComplaint: (words: String, tick: Int64)?
 
@@ -136,6 +142,7 @@ public struct CommitStage {
     /// False when it was told to give up before the slots were durable.
     private mutating func work(_ range: Range<Int>, _ ring: inout RingStage<Slot>) -> Bool {
         lookAtLease()
+        comeBack()
         takeNews()
         spooling.judgedThrough = max(spooling.judgedThrough, range.upperBound - 1)
         var pending = Self.candidates(range, &ring)
@@ -252,6 +259,7 @@ public struct CommitStage {
         var attempt = 0
         while true {
             guard isHolder else { return .late }
+            comeBack()
             attempt += 1
             let started = linux_monotonic_nanoseconds()
             store.limit(until: limit)

@@ -7,32 +7,62 @@ import RingBuffer
 
 /// Between batches the commit thread drains the spool, oldest first, and ends an outage.
 extension CommitStage {
-    /// After each batch, and each second without one.
+    /// What there is to do beside new reports. Each may wait for PostgreSQL for as long as a transaction may take.
+    enum Chore: CaseIterable {
+        case handedOver, drain, news, timers, releases, typedReports, memory
+    }
+
+    /// How long the ring may be waited for while chores of a round are left; milliseconds.
+    static let interruption: Int32 = 100
+
+    /// After each batch, and each second without one. A chore that failed may have waited: new reports have their turn
+    /// then, and the chores after it go on next, whatever ails it.
     mutating func betweenBatches() {
         lookAtLease()
         guard isHolder else { return standAside() }
         comeBack()
-        takeHandedOver()
-        guard let standby else {
-            commitNews()
-            takeTimers()
-            takeReleases()
-            takeTypedReports()
-            return
+        if let standby {
+            for incident in standby.spool.takeIncidents() { tell(incident) }
+            tellUnsent(standby)
+            tellFindings(standby)
         }
-        for incident in standby.spool.takeIncidents() { tell(incident) }
-        tellUnsent(standby)
-        tellFindings(standby)
-        if spooling.isOwing {
-            takeTurn(standby)
-            finishOutage(standby)
-            if spooling.isActive { return fireTimersInMemory(standby) }
+        let chores = Chore.allCases
+        let first = nextChore
+        nextChore = 0
+        for offset in chores.indices {
+            let place = (first + offset) % chores.count
+            guard doChore(chores[place]) else {
+                nextChore = (place + 1) % chores.count
+                break
+            }
         }
-        commitNews()
-        takeTimers()
-        takeReleases()
-        takeTypedReports()
-        guard !spooling.isActive, standby.isRefreshDue else { return }
+        if let standby, spooling.isActive { fireTimersInMemory(standby) }
+    }
+
+    var isInterrupted: Bool { nextChore != 0 && !spooling.isActive }
+
+    /// False when it failed.
+    private mutating func doChore(_ chore: Chore) -> Bool {
+        if chore == .drain {
+            guard let standby, spooling.isOwing else { return true }
+            return takeTurn(standby) && finishOutage(standby)
+        }
+        // Until the spool is empty nothing goes past it.
+        guard !spooling.isActive else { return true }
+        switch chore {
+        case .handedOver: return takeHandedOver()
+        case .drain: return true
+        case .news: return commitNews()
+        case .timers: return takeTimers()
+        case .releases: return takeReleases()
+        case .typedReports: return takeTypedReports()
+        case .memory: return refreshMemory()
+        }
+    }
+
+    /// What the next outage goes on from.
+    private mutating func refreshMemory() -> Bool {
+        guard let standby, standby.isRefreshDue else { return true }
         do throws(StoreFailure) {
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)
             // Reads the registry if it has moved: the next outage must find it, also when no report came.
@@ -41,9 +71,11 @@ extension CommitStage {
                 &none, to: store, recording: standby.ledger, at: Instant(microseconds: linux_wall_clock_microseconds()))
             standby.note(report.memory, registry: processor.registry)
             try standby.refresh(from: store)
+            return true
         } catch {
             store.rollback()
             complain(error)
+            return false
         }
     }
 
@@ -55,30 +87,36 @@ extension CommitStage {
         standby.tell(overdue)
     }
 
-    /// One transaction, if it is time for it: to see whether PostgreSQL answers, then the oldest reports.
-    mutating func takeTurn(_ standby: any Standby) {
-        guard linux_monotonic_nanoseconds() >= spooling.nextDrain else { return }
+    /// One transaction, if it is time for it: to see whether PostgreSQL answers, then the oldest reports. False when
+    /// PostgreSQL did not take it.
+    mutating func takeTurn(_ standby: any Standby) -> Bool {
+        guard linux_monotonic_nanoseconds() >= spooling.pace.next else { return true }
         guard spooling.isActive, !spooling.isProven else { return drain(standby) }
         var none: [Candidate] = []
-        let limit = linux_monotonic_nanoseconds() + spooling.patience
-        guard makeDurable(&none, until: limit, attempts: 1) == .committed else { return wasLate() }
+        let limit = linux_monotonic_nanoseconds() + spooling.pace.patience
+        guard makeDurable(&none, until: limit, attempts: 1) == .committed else {
+            wasLate()
+            return false
+        }
         spooling.isProven = true
+        return true
     }
+
+    /// What a transaction of one report may take; nanoseconds.
+    var longestTurn: Int64 { max(patience, 2_000_000_000) }
 
     /// The next turn comes after new reports had theirs, and asks for less, or for longer.
     private mutating func wasLate() {
         spooling.isProven = false
-        if spooling.drainSize == 1 { spooling.patience = min(spooling.patience * 2, max(patience, 2_000_000_000)) }
-        spooling.drainSize = max(1, spooling.drainSize / 4)
-        spooling.nextDrain = linux_monotonic_nanoseconds() + Int64(spooling.backoff.next()) * 1_000_000
+        spooling.pace.wasLate(at: linux_monotonic_nanoseconds(), longest: longestTurn)
     }
 
-    private mutating func drain(_ standby: any Standby) {
+    private mutating func drain(_ standby: any Standby) -> Bool {
         let now = linux_monotonic_nanoseconds()
         let lane: SpoolLane = standby.spool.count(of: .ordinary) > 0 ? .ordinary : .overflow
-        guard standby.spool.count(of: lane) > 0, !isHeldUpByReceipts(now) else { return }
+        guard standby.spool.count(of: lane) > 0, !isHeldUpByReceipts(now) else { return true }
         do throws(SpoolFailure) {
-            let size = lane == .ordinary ? spooling.drainSize : min(spooling.drainSize, Spooling.overflowSize)
+            let size = lane == .ordinary ? spooling.pace.size : min(spooling.pace.size, Spooling.overflowSize)
             var pending = try standby.spool.first(size, of: lane).map { message in
                 var candidate = Candidate(message: message, decoded: Decoded())
                 spooling.decoding.decode(message, into: &candidate.decoded)
@@ -87,16 +125,16 @@ extension CommitStage {
             while !pending.isEmpty {
                 var batch = Array(pending.prefix(Self.prefixWithoutConflictingTwins(pending)))
                 pending.removeFirst(batch.count)
-                guard try drain(&batch, lane, standby) else { return }
+                guard try drain(&batch, lane, standby) else { return false }
             }
-            spooling.backoff = Backoff()
             let isPressing = lane == .ordinary || spooling.isIdle || standby.spool.fill >= Spooling.overflowShare / 2
-            spooling.nextDrain = isPressing ? 0 : now + Spooling.overflowInterval
+            spooling.pace.next = isPressing ? 0 : now + Spooling.overflowInterval
         } catch {
             complain(error)
             control.noteSpool(error.description)
-            spooling.nextDrain = now + 1_000_000_000
+            spooling.pace.next = now + 1_000_000_000
         }
+        return true
     }
 
     /// Receipts that can't leave hold up the drain for a while only: the broker may be away for longer than PostgreSQL.
@@ -111,7 +149,7 @@ extension CommitStage {
             spooling.crowdedSince = now
             return false
         }
-        spooling.nextDrain = now + 50_000_000
+        spooling.pace.next = now + 50_000_000
         return true
     }
 
@@ -119,7 +157,7 @@ extension CommitStage {
     private mutating func drain(
         _ batch: inout [Candidate], _ lane: SpoolLane, _ standby: any Standby
     ) throws(SpoolFailure) -> Bool {
-        let limit = linux_monotonic_nanoseconds() + spooling.patience
+        let limit = linux_monotonic_nanoseconds() + spooling.pace.patience
         // They were judged when they came, and waited for no repeat.
         processor.options.holdsReds = false
         defer { processor.options.holdsReds = true }
@@ -134,8 +172,7 @@ extension CommitStage {
         }
         try standby.spool.removeFirst(batch.count, of: lane)
         answer(batch)
-        spooling.drainSize = min(spooling.drainSize * 2, Self.batchLimit)
-        spooling.patience = Spooling.drainPatience
+        spooling.pace.worked()
         control.beat()
         return true
     }
@@ -155,22 +192,25 @@ extension CommitStage {
     }
 
     /// Once nothing older waits, new reports go straight to PostgreSQL; once nothing waits at all, what was told and no
-    /// drained report raised again is recorded.
-    private mutating func finishOutage(_ standby: any Standby) {
+    /// drained report raised again is recorded. False when PostgreSQL did not take it.
+    private mutating func finishOutage(_ standby: any Standby) -> Bool {
         let now = linux_monotonic_nanoseconds()
-        guard now >= spooling.nextDrain, standby.spool.count(of: .ordinary) == 0 else { return }
+        guard now >= spooling.pace.next, standby.spool.count(of: .ordinary) == 0 else { return true }
         if spooling.isActive {
             // An empty spool says nothing of PostgreSQL.
-            guard spooling.isProven else { return }
+            guard spooling.isProven else { return true }
             spooling.isActive = false
             logger.notice("spool drained: reports go straight to PostgreSQL again")
         }
-        guard standby.spool.count(of: .overflow) == 0, seat?.hasHandover != true else { return }
+        guard standby.spool.count(of: .overflow) == 0, seat?.hasHandover != true else { return true }
         // What silence has made red in memory is told of: it must be recorded with that.
-        guard fireTimers(waited: .seconds(0)) else { return wasLate() }
-        guard nextTimers > 0 else { return }
+        guard fireTimers(waited: .seconds(0)) else {
+            wasLate()
+            return false
+        }
+        guard nextTimers > 0 else { return true }
         do throws(StoreFailure) {
-            store.limit(until: now + spooling.patience)
+            store.limit(until: now + spooling.pace.patience)
             let report = try processor.recordLeftovers(
                 of: standby.ledger, to: store, at: Instant(microseconds: linux_wall_clock_microseconds()))
             standby.note(report.memory, registry: processor.registry)
@@ -178,11 +218,11 @@ extension CommitStage {
             store.rollback()
             complain(error)
             processor.forgetStoreState()
-            guard !isFenced(error) else { return }
+            guard !isFenced(error) else { return false }
             control.note(error)
             accounts.failed(error)
             wasLate()
-            return
+            return false
         }
         standby.endOutage()
         control.note(nil)
@@ -194,14 +234,15 @@ extension CommitStage {
         }
         for device in spooling.flooding { raiseFlood(of: device, isOver: true) }
         spooling.flooding = []
+        return true
     }
 
     /// What other threads found, or what an outage left to record, waits for no report.
-    private mutating func commitNews() {
-        guard processor.hasFindings || standby?.ledger.lateOutcomes.isEmpty == false else { return }
+    private mutating func commitNews() -> Bool {
+        guard processor.hasFindings || standby?.ledger.lateOutcomes.isEmpty == false else { return true }
         var none: [Candidate] = []
-        if makeDurable(&none, until: linux_monotonic_nanoseconds() + patience) == .late, isHolder, standby != nil {
-            beginSpooling()
-        }
+        let fate = makeDurable(&none, until: linux_monotonic_nanoseconds() + patience)
+        if fate == .late, isHolder, standby != nil { beginSpooling() }
+        return fate == .committed
     }
 }

@@ -17,6 +17,8 @@ public final class LeaseSeat: Sendable {
     private struct State {
         var standing = Standing.undecided
         var hasHandover = false
+        /// Nil: nobody has said.
+        var judging: Standing?
         var observers: [@Sendable (Standing) -> Void] = []
     }
 
@@ -47,12 +49,15 @@ public final class LeaseSeat: Sendable {
     public func noteLook() { looked.store(linux_monotonic_nanoseconds(), ordering: .releasing) }
 
     /// There is, or was of late, another instance that may take the lease.
+    public var isPaired: Bool { paired.load(ordering: .acquiring) }
+
+    /// Said by the keeper.
     public func note(isPaired: Bool) { paired.store(isPaired, ordering: .releasing) }
 
     /// The process stood still, or its keeper does: it may have another holder by now, and nobody here knows. Never of a
     /// lone instance, whose messages wait for no keeper.
     public var isLookOld: Bool {
-        guard paired.load(ordering: .acquiring) else { return false }
+        guard isPaired else { return false }
         let last = looked.load(ordering: .acquiring)
         return last != 0 && linux_monotonic_nanoseconds() - last > Self.oldLook
     }
@@ -63,6 +68,14 @@ public final class LeaseSeat: Sendable {
     }
 
     public func set(_ standing: Standing) { change { _ in standing } }
+
+    /// The commit thread has forgotten whatever it remembered before that epoch.
+    public func judges(under epoch: Int64?) { state.withLock { $0.judging = .holder(epoch: epoch) } }
+
+    /// What is about to be committed was judged under that epoch, or by whoever remembers nothing.
+    public func isJudged(under epoch: Int64) -> Bool {
+        state.withLock { $0.judging.map { $0 == .holder(epoch: epoch) } ?? true }
+    }
 
     /// A commit under that epoch was refused.
     public func lose(_ epoch: Int64?) { change { $0 == .holder(epoch: epoch) ? .standby : $0 } }

@@ -72,10 +72,10 @@ extension CommitStage {
     /// After a failure.
     private static let releasePause: Int64 = 5_000_000_000
 
-    /// Once a second at most; after whatever just came.
-    mutating func takeReleases() {
+    /// Once a second at most; after whatever just came. False when it failed.
+    mutating func takeReleases() -> Bool {
         let now = linux_monotonic_nanoseconds()
-        guard now >= nextReleases, !spooling.isActive else { return }
+        guard now >= nextReleases, !spooling.isActive else { return true }
         nextReleases = now + Self.releaseInterval
         let limit = now + Spooling.drainPatience
         store.limit(until: limit)
@@ -88,7 +88,7 @@ extension CommitStage {
             complain(error)
             processor.forgetStoreState()
             nextReleases = now + Self.releasePause
-            return
+            return false
         }
         while !waiting.isEmpty {
             var batch = Array(waiting.prefix(Self.prefixWithoutConflictingTwins(waiting)))
@@ -98,9 +98,10 @@ extension CommitStage {
             defer { processor.options.holdsReds = true }
             guard makeDurable(&batch, until: limit, attempts: 1) == .committed else {
                 nextReleases = now + Self.releasePause
-                return
+                return false
             }
             answer(batch)
         }
+        return true
     }
 }

@@ -25,15 +25,10 @@ struct Spooling {
     /// PostgreSQL has answered since it was last late. A turn of its own finds out, so that connecting takes none of the
     /// drain's time.
     var isProven = false
-    /// What a transaction of the drain may take: more where even one report was late. Nanoseconds.
-    var patience = Spooling.drainPatience
     /// Since when receipts have kept the drain waiting; monotonic nanoseconds.
     var crowdedSince: Int64?
-    /// Reports of the next transaction of the drain: fewer after one that was late, more after one that was not.
-    var drainSize = Spooling.firstDrain
-    /// Monotonic nanoseconds.
-    var nextDrain: Int64 = 0
-    var backoff = Backoff()
+    /// Of the drain.
+    var pace = Pace()
     var hasToldFilling = false
     var isFull = false
 
@@ -42,9 +37,7 @@ struct Spooling {
         self.decoding = decoding
     }
 
-    static let firstDrain = 500
-    /// A transaction of the drain keeps the new reports waiting, which must be durable within 2 s.
-    static let drainPatience: Int64 = 1_000_000_000
+    static let drainPatience = Pace.patience
     /// The overflow goes in small parts, and while new reports come no more often than this, in nanoseconds.
     static let overflowSize = 250
     static let overflowInterval: Int64 = 250_000_000
@@ -73,10 +66,8 @@ extension CommitStage {
         spooling.isActive = true
         spooling.isOwing = true
         spooling.isProven = false
-        spooling.drainSize = Spooling.firstDrain
-        spooling.patience = Spooling.drainPatience
-        spooling.backoff = Backoff()
-        spooling.nextDrain = linux_monotonic_nanoseconds() + 200_000_000
+        spooling.pace = Pace()
+        spooling.pace.next = linux_monotonic_nanoseconds() + 200_000_000
         spooling.processor.forgetStoreState()
         spooling.processor.raise(whatWaitsIn: processor)
         logger.error("reports are not durable in time: spooling")
@@ -84,9 +75,10 @@ extension CommitStage {
 
     /// Milliseconds that the ring may be waited for.
     var untilNextTurn: Int32 {
-        guard standby != nil, spooling.isOwing else { return nextTimers == 0 ? 10 : Spooling.idle }
-        let left = (spooling.nextDrain - linux_monotonic_nanoseconds() + 999_999) / 1_000_000
-        return Int32(clamping: max(0, min(left, Int64(Spooling.idle))))
+        let idle = nextTimers == 0 ? 10 : isInterrupted ? Self.interruption : Spooling.idle
+        guard standby != nil, spooling.isOwing else { return idle }
+        let left = (spooling.pace.next - linux_monotonic_nanoseconds() + 999_999) / 1_000_000
+        return Int32(clamping: max(0, min(left, Int64(isInterrupted ? Self.interruption : Spooling.idle))))
     }
 
     // MARK: Filling
@@ -138,7 +130,7 @@ extension CommitStage {
             }
             lookAhead(&ring, standby)
             // Room comes only from the drain.
-            takeTurn(standby)
+            _ = takeTurn(standby)
             guard isHolder else { return handOver(&batch) }
             guard control.sleep(milliseconds: 100) else { return false }
         }

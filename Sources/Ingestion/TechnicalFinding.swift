@@ -13,6 +13,8 @@ public struct TechnicalFinding: Sendable, Hashable {
         case brokerAway = "broker-away"
         /// Homeward itself was down: what was due meanwhile is judged once what the broker kept has been read.
         case homewardAway = "homeward-away"
+        /// The database was restored: what was long due waits for a person's word.
+        case databaseRestored = "database-restored"
         /// Half of the spool's quota is used.
         case spoolFilling = "spool-filling"
         /// The spool takes no more: reading from the broker has stopped.

@@ -147,16 +147,15 @@ extension CommitStage {
     /// After a failure.
     private static let timerPause: Int64 = 5_000_000_000
 
-    /// Applies timers that are due, while PostgreSQL is there; once a second at most.
-    mutating func takeTimers() {
+    /// Applies timers that are due, while PostgreSQL is there; once a second at most. False when it failed.
+    mutating func takeTimers() -> Bool {
         let now = linux_monotonic_nanoseconds()
-        guard now >= nextTimers else { return }
+        guard now >= nextTimers else { return true }
         // What was received before a timer was due is durable, or spooled, once it has been due for that long.
-        fireTimers(waited: Interval(microseconds: patience / 1000))
+        return fireTimers(waited: Interval(microseconds: patience / 1000)) && !dueReadings.hasFailed
     }
 
-    /// False when PostgreSQL did not take it.
-    @discardableResult
+    /// False when PostgreSQL did not take them. What became of missed readings is in `dueReadings`.
     mutating func fireTimers(waited: Interval) -> Bool {
         let started = linux_monotonic_nanoseconds()
         nextTimers = started + Self.timerInterval
@@ -189,6 +188,7 @@ extension CommitStage {
     /// After whatever may be red, in transactions of their own. Where one fails, the next is smaller and comes later.
     private mutating func fireDueReadings(waited: Interval, at instant: Instant) {
         let started = linux_monotonic_nanoseconds()
+        dueReadings.hasFailed = false
         guard started >= dueReadings.next else { return }
         store.limit(until: started + Spooling.drainPatience)
         do throws(StoreFailure) {
@@ -205,6 +205,7 @@ extension CommitStage {
             store.rollback()
             complain(error)
             processor.forgetStoreState()
+            dueReadings.hasFailed = true
             guard !isFenced(error) else { return }
             dueReadings.size = max(1, dueReadings.size / 4)
             dueReadings.next = linux_monotonic_nanoseconds() + Self.timerPause

@@ -58,17 +58,17 @@ extension CommitStage {
     private static let typedPause: Int64 = 5_000_000_000
 
     /// Takes in what was typed, as a reader's report: the same decoding, validation, keys and rules. Committed first and
-    /// noted after it: what is taken in again in between is a duplicate of itself.
-    mutating func takeTypedReports() {
+    /// noted after it: what is taken in again in between is a duplicate of itself. False when it failed.
+    mutating func takeTypedReports() -> Bool {
         let now = linux_monotonic_nanoseconds()
-        guard now >= nextTyped else { return }
+        guard now >= nextTyped else { return true }
         nextTyped = now + Self.typedInterval
         store.limit(until: now + Spooling.drainPatience)
         do throws(StoreFailure) {
             _ = try store.begin()
             let waiting = try store.waitingReports(sites: processor.options.sites, limit: 100)
             store.rollback()
-            guard !waiting.isEmpty else { return }
+            guard !waiting.isEmpty else { return true }
             var decoder = DecodeStage(crashGuard: processor.crashGuard)
             var batch = waiting.map { waiting in
                 var candidate = Candidate(message: waiting.message, decoded: Decoded())
@@ -77,16 +77,18 @@ extension CommitStage {
                 return candidate
             }
             let limit = linux_monotonic_nanoseconds() + Spooling.drainPatience
-            guard case .committed = makeDurable(&batch, until: limit, attempts: 2) else { return }
+            guard case .committed = makeDurable(&batch, until: limit, attempts: 2) else { return false }
             store.limit(until: linux_monotonic_nanoseconds() + Spooling.drainPatience)
             _ = try store.begin()
             try store.note(zip(waiting, batch).compactMap { $0.outcome(of: $1.outcome) })
             try store.commit()
+            return true
         } catch {
             store.rollback()
             complain(error)
             processor.forgetStoreState()
             nextTyped = linux_monotonic_nanoseconds() + Self.typedPause
+            return false
         }
     }
 }

@@ -62,6 +62,9 @@ public struct AuditVerdict: Sendable {
 /// Holds the audit chain against the tables that it seals. It trusts nothing of the schema but the rows: the expressions
 /// and the hashes are its own. One thread.
 public final class AuditVerifier {
+    /// A row that waits for longer to be sealed is stuck: sealing is tried every five minutes. Seconds.
+    public static let longestUnsealed: Double = 3600
+
     private var connection: PostgresConnection
     private var verdict = AuditVerdict()
     /// Up to where each table of each cluster is sealed.
@@ -73,14 +76,31 @@ public final class AuditVerifier {
         var cluster: Int64
     }
 
-    private struct Position: Hashable {
+    struct Position: Hashable {
         var transaction: String
         var key: String
         static let beginning = Position(transaction: "0", key: "")
     }
 
+    /// The rows after one position up to another. Within one transaction by the key alone: compared as rows, the index would
+    /// be read to the transaction's end for each batch, and what was there when the chain began has one in common.
+    static func rows(after: Position, through last: Position, key: String) -> String {
+        guard after.transaction != last.transaction else {
+            return "sealing_xid = '\(last.transaction)'::xid8 AND \(key) > \(quoted(after.key)) "
+                + "AND \(key) <= \(quoted(last.key))"
+        }
+        return "(sealing_xid, \(key)) > ('\(after.transaction)'::xid8, \(quoted(after.key))) "
+            + "AND (sealing_xid, \(key)) <= ('\(last.transaction)'::xid8, \(quoted(last.key)))"
+    }
+
     public init(_ configuration: DatabaseConfiguration) {
         connection = PostgresConnection(configuration.named("audit"))
+    }
+
+    /// For how long the row has waited that has waited longest to be sealed; 0: none waits.
+    public func unsealedSeconds() throws(StoreFailure) -> Double {
+        try connection.startCheckedCall()
+        return try DatabaseUpkeep.unsealedSeconds(&connection)
     }
 
     /// Where the chain ends now and since when, by the server's clock; nil where nothing has been sealed.
@@ -231,8 +251,7 @@ public final class AuditVerifier {
         let sql = """
             SELECT \(encoding(of: batch.columns)) FROM homeward.\(batch.relation)
             WHERE sealing_cluster = \(batch.cluster)
-                AND (sealing_xid, \(key)) > ('\(batch.after.transaction)'::xid8, \(Self.quoted(batch.after.key)))
-                AND (sealing_xid, \(key)) <= ('\(batch.last.transaction)'::xid8, \(Self.quoted(batch.last.key)))
+                AND \(Self.rows(after: batch.after, through: batch.last, key: key))
             ORDER BY sealing_xid, \(key)
             """
         guard let rows = try unlessGone(sql) else { return fault("its table or one of its columns is gone") }
@@ -289,11 +308,14 @@ public final class AuditVerifier {
     private func encoding(of columns: [String]) -> String {
         let key = columns.joined(separator: ",")
         if let known = encodings[key] { return known }
-        let made = columns.map {
-            "coalesce(octet_length(\"\($0)\"::text) || ':' || \"\($0)\"::text, '-') || ';'"
-        }.joined(separator: " || ")
+        let made = Self.encoding(of: columns)
         encodings[key] = made
         return made
+    }
+
+    static func encoding(of columns: [String]) -> String {
+        columns.map { "coalesce(octet_length(\"\($0)\"::text) || ':' || \"\($0)\"::text, '-') || ';'" }
+            .joined(separator: " || ")
     }
 
     /// Of a table or column, as our migrations name them: nothing that would have to be quoted.

@@ -164,6 +164,18 @@ public final class DatabaseUpkeep {
         return try connection.run(Self.seal, parameters, doing: "sealing the audit chain").int64(0, 0) ?? 0
     }
 
+    /// For how long the row has waited that has waited longest to be sealed; 0: none waits.
+    public func auditUnsealedSeconds() throws(StoreFailure) -> Double {
+        try connection.startCheckedCall()
+        return try Self.unsealedSeconds(&connection)
+    }
+
+    static func unsealedSeconds(_ connection: inout PostgresConnection) throws(StoreFailure) -> Double {
+        try connection.run(unsealed, PostgresParameters(), doing: "looking for what is not sealed").double(0, 0) ?? 0
+    }
+
+    private static let unsealed = Statement(
+        name: "audit_unsealed", sql: "SELECT homeward.audit_unsealed_seconds()")
     private static let seal = Statement(name: "seal_audit", sql: "SELECT homeward.seal_audit($1::int4)")
 
     /// Makes the partitions of the coming months; for once a day. Doing it again changes nothing.

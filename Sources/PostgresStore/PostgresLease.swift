@@ -176,6 +176,10 @@ enum LeaseFence {
     static func calls(_ seat: LeaseSeat) throws(StoreFailure) -> [Call] {
         switch seat.standing {
         case .holder(let epoch?):
+            // The lease was taken anew since this transaction was judged, and another may have held it in between.
+            guard seat.isJudged(under: epoch) else {
+                throw StoreFailure(kind: .transient, message: "committing: judged under another epoch of the lease")
+            }
             var parameters = PostgresParameters()
             parameters.add(seat.shard)
             parameters.add(epoch)

@@ -247,21 +247,37 @@ public final class Retention {
         return place
     }
 
+    /// Blocks of the keys' table that one statement looks through: some ten thousand keys.
+    static let blocksAtOnce: Int64 = 100
+
+    /// The keys of a range of blocks that go; each block is read once, however many there are.
+    static func forgetting(before: String, blocks: Range<Int64>) -> String {
+        "DELETE FROM homeward.report_key WHERE ctid >= '(\(blocks.lowerBound),0)'::tid "
+            + "AND ctid < '(\(blocks.upperBound),0)'::tid AND stored_at < '\(before) 00:00+00'"
+    }
+
     /// In portions, so that no commit waits long for a row.
     private func forgetKeys(_ before: String, dryRun: Bool) throws(StoreFailure) -> Int64 {
-        let old = "FROM homeward.report_key WHERE stored_at < '\(before) 00:00+00'"
         if dryRun {
-            return try connection.script("SELECT count(*) \(old)", doing: "counting keys").text(0, 0)
-                .flatMap { Int64($0) } ?? 0
+            return try connection.script(
+                "SELECT count(*) FROM homeward.report_key WHERE stored_at < '\(before) 00:00+00'",
+                doing: "counting keys"
+            ).text(0, 0).flatMap { Int64($0) } ?? 0
         }
+        // What is added meanwhile is new.
+        let end =
+            try connection.script(
+                "SELECT pg_relation_size('homeward.report_key') / current_setting('block_size')::int8",
+                doing: "measuring keys"
+            ).text(0, 0).flatMap { Int64($0) } ?? 0
         var forgotten: Int64 = 0
-        while true {
-            let count = try connection.script(
-                "DELETE FROM homeward.report_key WHERE ctid = ANY (ARRAY(SELECT ctid \(old) LIMIT 10000))",
-                doing: "forgetting keys"
-            ).affectedRows
-            forgotten += Int64(count)
-            if count == 0 { return forgotten }
+        for start in stride(from: 0, to: end, by: Int(Self.blocksAtOnce)) {
+            forgotten += Int64(
+                try connection.script(
+                    Self.forgetting(before: before, blocks: start..<start + Self.blocksAtOnce),
+                    doing: "forgetting keys"
+                ).affectedRows)
         }
+        return forgotten
     }
 }

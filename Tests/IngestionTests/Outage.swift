@@ -11,6 +11,8 @@ final class FlakyStore: CommitStore {
     let isAway = Atomic<Bool>(false)
     /// The next so many COMMITs succeed and say that they failed.
     let lostAnswers = Atomic<Int>(0)
+    /// Calls that failed because it is away.
+    let failures = Atomic<Int>(0)
     /// Every COMMIT is refused for another instance's lease.
     let isFenced = Atomic<Bool>(false)
 
@@ -18,6 +20,7 @@ final class FlakyStore: CommitStore {
 
     private func check() throws(StoreFailure) {
         if isAway.load(ordering: .acquiring) {
+            failures.add(1, ordering: .relaxed)
             throw StoreFailure(kind: .transient, sqlState: "57P01", message: "away")
         }
     }
@@ -73,6 +76,10 @@ final class FlakyStore: CommitStore {
     func everyTimer(_ kind: String) throws(StoreFailure) -> [Timer] {
         try check()
         return try memory.everyTimer(kind)
+    }
+    func waitingReleases(limit: Int, at sites: Set<Identifier>?) throws(StoreFailure) -> [Release] {
+        try check()
+        return []
     }
     func write(_ batch: CommitBatch) throws(StoreFailure) {
         try check()

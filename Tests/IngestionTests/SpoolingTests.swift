@@ -1,8 +1,6 @@
 import Alerting
 import Clinical
 import Formats
-import Instruments
-import Logging
 import Registry
 import RingBuffer
 import Synchronization
@@ -14,7 +12,7 @@ import Testing
 /// The commit thread with a store that goes away, a spool and a memory.
 @Suite struct SpoolingTests {
     @Test func `reports are durable, in order and answered once PostgreSQL is back`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         try line.send("a")
         #expect(line.isDurable(1))
         line.store.isAway.store(true, ordering: .releasing)
@@ -33,7 +31,7 @@ import Testing
     }
 
     @Test func `a red of an outage is told at once and only once`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         line.store.isAway.store(true, ordering: .releasing)
         try line.send("a", spo2: 80)
         try line.send("b", spo2: 80)
@@ -48,7 +46,7 @@ import Testing
     }
 
     @Test func `what an earlier run left comes before everything new`() throws {
-        let line = try Line(spooled: [Line.message("old", spo2: 97)])
+        let line = try CommitLine(spooled: [CommitLine.message("old", spo2: 97)])
         try line.send("new")
         #expect(line.isDurable(1))
         #expect(eventually { line.standby.outagesEnded.load(ordering: .acquiring) == 1 })
@@ -57,7 +55,7 @@ import Testing
     }
 
     @Test func `a full spool stops everything but reds and goes on with room`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         line.standby.memorySpool.quota.store(20, ordering: .relaxed)
         line.store.isAway.store(true, ordering: .releasing)
         // One by one: a batch is taken whole or not at all.
@@ -82,7 +80,7 @@ import Testing
     }
 
     @Test func `behind a full spool a red that was read is told and kept`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         line.standby.memorySpool.quota.store(20, ordering: .relaxed)
         line.store.isAway.store(true, ordering: .releasing)
         for index in 1...19 {
@@ -103,7 +101,7 @@ import Testing
     }
 
     @Test func `a commit whose answer was lost is found again by its keys`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         line.store.lostAnswers.store(1, ordering: .releasing)
         try line.send("a")
         #expect(line.isDurable(1))
@@ -113,7 +111,7 @@ import Testing
     }
 
     @Test func `a device that floods waits behind the others and loses nothing`() throws {
-        let line = try Line(flood: FloodGuard(rate: 0, burst: 20))
+        let line = try CommitLine(flood: FloodGuard(rate: 0, burst: 20))
         for index in 0..<20 {
             try line.send("burst-\(index)")
             #expect(line.isDurable(index + 1))
@@ -133,7 +131,7 @@ import Testing
     }
 
     @Test func `a red that PostgreSQL took and went away with is told all the same`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         try line.send("a", spo2: 80)
         #expect(line.isDurable(1))
         // Nobody reads the outbox any more.
@@ -147,7 +145,7 @@ import Testing
     }
 
     @Test func `a red that its dispatcher has in hand is told by nobody else`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         try line.send("a", spo2: 80)
         #expect(line.isDurable(1))
         line.end()
@@ -158,7 +156,7 @@ import Testing
     }
 
     @Test func `a flood that the spool refuses goes with the others`() throws {
-        let line = try Line(flood: FloodGuard(rate: 0, burst: 20))
+        let line = try CommitLine(flood: FloodGuard(rate: 0, burst: 20))
         for index in 0..<20 {
             try line.send("burst-\(index)")
             #expect(line.isDurable(index + 1))
@@ -175,7 +173,7 @@ import Testing
     }
 
     @Test func `damage in the spool is a red for the technical route`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         line.standby.memorySpool.incidents.withLock { $0 = [.corrupt(file: "1.corrupt", bytes: 77)] }
         try line.send("a")
         #expect(eventually { line.counts[1] == 1 })
@@ -188,111 +186,11 @@ import Testing
     }
 
     @Test func `what another thread found is raised without waiting for a report`() throws {
-        let line = try Line()
+        let line = try CommitLine()
         line.control.raise(
             TechnicalFinding(.lostSession, .beyond(.amber), at: Bench.now, summary: "The session was lost."))
         #expect(eventually { line.control.beatCount > 2 })
         line.end()
         #expect(line.memory.openEpisodes.map(\.rule) == ["lost-session"])
     }
-}
-
-/// A ring with its commit thread; the test is the mqtt and the decode thread. `end()` before anything of the thread's
-/// own is looked at.
-private final class Line {
-    let memory = MemoryStore(registry: Bench.registry(), keepsRows: true)
-    let store: FlakyStore
-    let standby = TestStandby()
-    let control = CommitControl()
-    let instruments = PipelineInstruments(
-        .init(
-            reasons: RefusalReason.allCases.map(\.rawValue), alertClasses: AlertClass.allCases.map(\.rawValue),
-            severities: Severity.allCases.map(\.rawValue), channels: Channel.allCases.map(\.rawValue)))
-    let gauge: RingGauge
-    private var inbox: RingInbox?
-    private let threads: [StageThread]
-
-    init(spooled: [Message] = [], flood: FloodGuard = FloodGuard()) throws {
-        store = FlakyStore(memory)
-        if !spooled.isEmpty { try standby.memorySpool.append(spooled, to: .ordinary, holdingRed: false) }
-        let ends = try RingEnds<Slot>(capacity: 64) { _ in Slot() }
-        gauge = ends.gauge
-        let parts = Handoff(
-            Parts(store: store, standby: standby, control: control, instruments: instruments))
-        let committer = Handoff(ends.committer)
-        let decoder = Handoff(ends.decoder)
-        inbox = RingInbox(ring: ends.producer, instruments: instruments, drained: control.receipts)
-        threads = [
-            StageThread.start(name: "decode") {
-                var stage = DecodeStage()
-                stage.run(decoder.take())
-            },
-            StageThread.start(name: "commit") {
-                let parts = parts.take()
-                var stage = CommitStage(
-                    processor: BatchProcessor(packs: Bench.packs), store: parts.store, standby: parts.standby,
-                    durable: .milliseconds(50), instruments: parts.instruments, control: parts.control,
-                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-                stage.flood = flood
-                stage.run(committer.take())
-            },
-        ]
-    }
-
-    /// `@unchecked`: handed to the thread that owns it.
-    private struct Parts: @unchecked Sendable, ~Copyable {
-        let store: FlakyStore
-        let standby: TestStandby
-        let control: CommitControl
-        let instruments: PipelineInstruments
-    }
-
-    static func message(_ id: String, spo2: Double) -> Message {
-        Bench.message(Bench.payload(id: id, readings: Bench.reading("spo2", spo2, "%")))
-    }
-
-    func send(_ id: String, spo2: Double = 97) throws {
-        try stage(id, spo2: spo2)
-        publish()
-    }
-
-    var hasRoom: Bool { (inbox?.freeSlots ?? 0) > 0 }
-    func publish() { inbox?.publish() }
-    func release() { _ = inbox?.releaseDurable { _, _ in true } }
-
-    func stage(_ id: String, spo2: Double = 97, device: String = "dev-0001") throws {
-        var message = Self.message(id, spo2: spo2)
-        message.topic = Array("homeward/v1/north/\(device)/report".utf8)
-        let isTaken = inbox?.receive(
-            topic: message.topic.span, payload: message.payload.span, fullLength: message.fullLength, digest: nil,
-            retained: false, receivedAt: message.receivedAt)
-        try #require(isTaken == true)
-    }
-
-    func isDurable(_ count: Int) -> Bool { eventually { gauge.durable == count } }
-
-    /// `outcome id` of every receipt since the last call, in order.
-    func receipts() -> [String] {
-        var lines: [String] = []
-        _ = inbox?.releaseDurable { _, payload in
-            let text = unsafe payload.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
-            let parts = text.split(separator: "\"")
-            lines.append("\(parts[7]) \(parts[3])")
-            return true
-        }
-        return lines
-    }
-
-    /// Received, stored, duplicate.
-    var counts: [Int] {
-        let counts = instruments.reportCounts
-        return [counts.received, counts.stored, counts.duplicate]
-    }
-
-    func end() {
-        inbox = nil
-        threads.forEach { $0.join() }
-    }
-
-    var storedIDs: [String] { memory.rows.reports.map { "\($0.key.report)" } }
 }

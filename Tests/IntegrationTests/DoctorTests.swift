@@ -72,6 +72,15 @@ extension EndToEndTests {
         #expect(broken.status == 65)
         #expect(broken.output.contains("alert_event:"))
         #expect(try stack.run("audit", "verify", "--config", config, "--head", "nonsense").status == 64)
+        // As if its transaction had not ended for two hours: no sealing reaches it.
+        _ = try stack.query(
+            """
+            INSERT INTO homeward.read_audit (care_manager, what, sealing_xid, sealing_at)
+            VALUES ('cm-01', 'worklist', '18446744073709551614', now() - interval '2 hours')
+            """)
+        let stuck = try stack.run("doctor", "--config", config, "--within", "5m").output.split(separator: "\n")
+        let words = stuck.first { $0.contains(" audit ") }
+        #expect(words?.hasPrefix("warning") == true && words?.contains("not sealed for 72") == true, "\(stuck)")
         // Nobody may take what is the self-test's own.
         let file = stack.directory.appending(path: "own.yaml")
         try "sites: [ { code: homeward-self, name: Mine } ]".write(to: file, atomically: true, encoding: .utf8)

@@ -23,6 +23,12 @@ import Testing
         #expect(manager.next() == "STATUS=waiting for the broker, the database")
         // Fed on while both are away: the waits renew themselves.
         for _ in 0..<3 { #expect(manager.next() == "WATCHDOG=1") }
+        // Nobody can say who holds the lease: once the start is over, that is waited for in peace.
+        let process = try #require(stack.daemonProcessID)
+        let (began, before) = (ContinuousClock.now, cpuSeconds(of: process))
+        for _ in 0..<4 { #expect(manager.next() == "WATCHDOG=1") }
+        let used = cpuSeconds(of: process) - before
+        #expect(used < (.now - began) / .seconds(1) / 100, "used \(used) s of CPU without anything to do")
         stack.signalDaemon(SIGHUP)
         var words = manager.next()
         while words == "WATCHDOG=1" { words = manager.next() }

@@ -1,10 +1,11 @@
 import Clinical
 import Foundation
 import Ingestion
-import PostgresStore
 import Registry
 import TestSupport
 import Testing
+
+@testable import PostgresStore
 
 extension PostgresStoreSuite {
     @Suite struct AuditChainTests {
@@ -59,6 +60,62 @@ extension PostgresStoreSuite {
             let second = try verdict(database, heads: [head, short])
             #expect(second.faults == [])
             #expect(second.head?.number == 4)
+        }
+
+        /// What was there when the chain began has one transaction in common, however much it is.
+        @Test func eachBatchOfALongTransactionIsReadByTheIndex() throws {
+            let database = try TestDatabase()
+            try database.query(
+                """
+                INSERT INTO homeward.read_audit (care_manager, site, patient, what)
+                SELECT 'cm-01', 'north', 'P0001', 'patient' FROM generate_series(1, 4500)
+                """)
+            try settle(database, DatabaseUpkeep(database.configuration))
+            let batches = try database.query(
+                """
+                SELECT after_xid, after_key, last_xid, last_key FROM homeward.audit_batch
+                WHERE relation = 'read_audit' ORDER BY number
+                """)
+            #expect(batches.count == 5)
+            let key = "(\(AuditVerifier.encoding(of: ["id"]))) COLLATE \"C\""
+            for batch in batches.dropFirst() {
+                let fields = try batch.map { try #require($0) }
+                let rows = AuditVerifier.rows(
+                    after: .init(transaction: fields[0], key: fields[1]),
+                    through: .init(transaction: fields[2], key: fields[3]), key: key)
+                let plan = try database.query(
+                    """
+                    SET enable_sort = off;
+                    EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM homeward.read_audit
+                    WHERE sealing_cluster = homeward.this_cluster() AND \(rows) ORDER BY sealing_xid, \(key)
+                    """
+                ).compactMap { $0.first ?? nil }.joined(separator: "\n")
+                let condition = plan.split(separator: "\n").first { $0.contains("Index Cond") } ?? ""
+                #expect(plan.contains("read_audit_sealing"), "\(plan)")
+                #expect(condition.contains("sealing_xid = '\(fields[2])'"), "\(plan)")
+                #expect(condition.contains(" > '") && condition.contains(" <= '"), "\(plan)")
+                #expect(!plan.contains("Filter"), "\(plan)")
+            }
+            #expect(try verdict(database).faults == [])
+        }
+
+        @Test func whatWaitsToBeSealedHasAnAge() throws {
+            let database = try TestDatabase()
+            let upkeep = DatabaseUpkeep(database.configuration)
+            #expect(try upkeep.auditUnsealedSeconds() == 0)
+            try database.query(Self.look)
+            try database.query(
+                """
+                SET session_replication_role = replica;
+                UPDATE homeward.read_audit SET sealing_at = now() - interval '2 hours'
+                """)
+            // A row that came later is not older.
+            try database.query(Self.look)
+            let waited = try upkeep.auditUnsealedSeconds()
+            #expect(waited >= 7200)
+            #expect(try AuditVerifier(database.configuration).unsealedSeconds() >= waited)
+            try settle(database, upkeep)
+            #expect(try upkeep.auditUnsealedSeconds() == 0)
         }
 
         /// What a superuser does who takes the triggers away, and which fault says so.

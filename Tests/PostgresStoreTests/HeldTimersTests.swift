@@ -69,6 +69,20 @@ extension PostgresStoreSuite {
             #expect(ended == [["released", "somebody"]])
         }
 
+        @Test func whoeverWaitsAndRemembersMoreHoldsNothingAgain() throws {
+            let database = try TestDatabase()
+            try restored(database)
+            try database.query("UPDATE homeward.lease SET expires_at = now() + interval '1 day'")
+            let standby = PostgresLease(
+                database.configuration, shard: "homeward", instance: "b", name: "b", sites: "*")
+            let waiting = try standby.renew(nil, isStart: true, mark: 9000)
+            #expect(!waiting.isMine && waiting.isHeld && waiting.mark == 9000)
+            #expect(try HeldTimers(database.configuration).end(.released, by: "somebody"))
+            #expect(try !standby.renew(nil, isStart: false, mark: 9000).isHeld)
+            #expect(try database.value("SELECT renewals FROM homeward.lease") == "9000")
+            #expect(try database.value("SELECT count(*) FROM homeward.restore_hold") == "1")
+        }
+
         @Test func whatIsExpiredIsLetGoButForOpenAlerts() throws {
             let database = try TestDatabase()
             try restored(database)

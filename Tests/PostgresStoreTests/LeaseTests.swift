@@ -26,6 +26,15 @@ extension PostgresStoreSuite {
             PostgresCommitStore(database.configuration, seat: seat) { _, version in Registry(version: version) }
         }
 
+        /// However long the test takes, it has been renewed just now, and whoever waits has just been there.
+        private static func hold(_ database: TestDatabase) throws {
+            try database.query(
+                """
+                UPDATE homeward.lease SET expires_at = now() + interval '1 day';
+                UPDATE homeward.lease_standby SET seen_at = now() + interval '1 day'
+                """)
+        }
+
         /// As if nobody had renewed it for long.
         private static func end(_ database: TestDatabase) throws {
             try database.query("UPDATE homeward.lease SET expires_at = now() - interval '1 s'")
@@ -36,9 +45,12 @@ extension PostgresStoreSuite {
             let (a, b) = (Self.lease(database, "a"), Self.lease(database, "b"))
             let first = try a.renew(nil, isStart: true, mark: nil)
             #expect(first.isMine && first.epoch == 1 && first.standbys == nil)
+            #expect(first.left <= PostgresLease.span)
+            try database.query("UPDATE homeward.lease SET expires_at = now() + interval '1 day'")
             let waiting = try b.renew(nil, isStart: true, mark: nil)
             #expect(!waiting.isMine && waiting.epoch == 1 && waiting.holder == "host-a")
-            #expect(waiting.left > .seconds(0) && waiting.left <= PostgresLease.span)
+            #expect(waiting.left > PostgresLease.span && waiting.left <= .days(1))
+            try Self.hold(database)
             let renewed = try a.renew(1, isStart: false, mark: first.mark)
             #expect(renewed.isMine && renewed.epoch == 1 && renewed.standbys == "host-b")
             #expect(renewed.mark > first.mark)
@@ -49,6 +61,7 @@ extension PostgresStoreSuite {
             try Self.end(database)
             let taken = try b.renew(nil, isStart: false, mark: nil)
             #expect(taken.isMine && taken.epoch == 2)
+            try Self.hold(database)
             let late = try a.renew(1, isStart: false, mark: nil)
             #expect(!late.isMine && late.epoch == 2 && late.holder == "host-b")
             try b.release(2)
@@ -60,6 +73,7 @@ extension PostgresStoreSuite {
             #expect(try Self.lease(database, "a").renew(nil, isStart: true, mark: nil).epoch == 1)
             let again = try Self.lease(database, "a").renew(nil, isStart: true, mark: nil)
             #expect(again.isMine && again.epoch == 2)
+            try Self.hold(database)
             // Its earlier life, should it live, is not the holder any more.
             #expect(try !Self.lease(database, "a").renew(1, isStart: false, mark: nil).isMine)
         }
@@ -138,6 +152,7 @@ extension PostgresStoreSuite {
             #expect(missing?.kind == .transient)
             store.rollback()
             _ = try b.renew(2, isStart: false, mark: nil)
+            try Self.hold(database)
             let behind = #expect(throws: StoreFailure.self) { try store.store([report(key())]) }
             #expect(behind?.kind == .transient)
             store.rollback()
@@ -149,7 +164,27 @@ extension PostgresStoreSuite {
             #expect(untold?.kind == .transient)
             store.rollback()
             try Self.store(database, Self.seat("a", epoch: 6)).store([report(key())])
+            try Self.hold(database)
             #expect(try !b.renew(3, isStart: false, mark: nil).isMine)
+        }
+
+        /// The seat went on to the next epoch while a transaction was open; another may have held one in between.
+        @Test func whatWasJudgedUnderAnEarlierEpochIsNotCommittedUnderThisOne() throws {
+            let database = try TestDatabase()
+            _ = try Self.lease(database, "a").renew(7, isStart: false, mark: nil)
+            let seat = Self.seat("a", epoch: 5)
+            seat.judges(under: 5)
+            let store = Self.store(database, seat)
+            _ = try store.begin()
+            _ = try store.claim([claim(key())])
+            seat.set(.standby)
+            seat.set(.holder(epoch: 8))
+            let failure = #expect(throws: StoreFailure.self) { try store.commit() }
+            #expect(failure?.kind == .transient)
+            store.rollback()
+            seat.judges(under: 8)
+            try store.store([report(key())])
+            #expect(try database.value("SELECT count(*) FROM homeward.v_report") == "1")
         }
 
         @Test func deliveriesAreClaimedUnderTheLeaseAlone() throws {

@@ -1,9 +1,10 @@
 import Clinical
 import Foundation
 import Ingestion
-import PostgresStore
 import TestSupport
 import Testing
+
+@testable import PostgresStore
 
 extension PostgresStoreSuite {
     @Suite final class RetentionTests {
@@ -95,6 +96,29 @@ extension PostgresStoreSuite {
 
             let again = try Retention(database.configuration, policy: policy).run(dryRun: false) { _ in }
             #expect(again.parts.isEmpty && again.keys == 0)
+        }
+
+        /// However many go, each block of the keys' table is read once.
+        @Test func keysAreForgottenBlockByBlock() throws {
+            let database = try TestDatabase()
+            try database.query(
+                """
+                INSERT INTO homeward.report_key (digest, stored_at, device, report_id)
+                SELECT gen_random_uuid(),
+                    now() - CASE WHEN n % 3 = 0 THEN interval '1 day' ELSE interval '20 months' END, 1, 'k-' || n
+                FROM generate_series(1, 30000) n;
+                ANALYZE homeward.report_key
+                """)
+            let size = try database.value("SELECT pg_relation_size('homeward.report_key') / 8192")
+            let blocks = try #require(size.flatMap { Int64($0) })
+            #expect(blocks > 2 * Retention.blocksAtOnce)
+            let plan = try database.query(
+                "EXPLAIN \(Retention.forgetting(before: "2000-01-01", blocks: 100..<200))"
+            ).compactMap { $0.first ?? nil }.joined(separator: "\n")
+            #expect(plan.contains("Tid Range Scan"), "\(plan)")
+            let outcome = try Retention(database.configuration, policy: policy).run(dryRun: false) { _ in }
+            #expect(outcome.keys == 20_000)
+            #expect(try database.value("SELECT count(*) FROM homeward.report_key") == "10000")
         }
 
         @Test func anArchiveIsNeverOverwrittenAndAFailureDropsNothing() throws {

@@ -131,17 +131,8 @@ public final class PrivatePostgres: Sendable {
 
     /// CPU seconds of all its processes so far, those that have ended included.
     public var cpuSeconds: Double {
-        func ticks(_ process: pid_t, fields: ClosedRange<Int>) -> Double {
-            guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
-                let rest = text.split(separator: ")").last
-            else { return 0 }
-            // utime, stime, cutime, cstime are fields 14 to 17; `rest` begins with field 3.
-            let values = rest.split(separator: " ").map { Double($0) ?? 0 }
-            return fields.reduce(0) { $0 + (values.indices.contains($1 - 3) ? values[$1 - 3] : 0) }
-        }
-        let parent = processID.map { ticks($0, fields: 14...17) } ?? 0
-        let sum = childProcessIDs.reduce(parent) { $0 + ticks($1, fields: 14...15) }
-        return sum / Double(sysconf(Int32(_SC_CLK_TCK)))
+        let parent = processID.map { TestSupport.cpuSeconds(of: $0, withEndedChildren: true) } ?? 0
+        return childProcessIDs.reduce(parent) { $0 + TestSupport.cpuSeconds(of: $1) }
     }
 
     // MARK: Databases

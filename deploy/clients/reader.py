@@ -14,7 +14,6 @@ topic = f"homeward/v1/{site}/{device}/"
 shortest = float(os.environ.get("READER_RETRY", "10"))  # seconds until a report is sent again; doubles up to 30 min
 due, wait = {}, {}
 
-
 def keep(readings):
     number = int((outbox / "seq").read_text()) + 1 if (outbox / "seq").exists() else 1
     # Unique for ever, also for a reader that has forgotten its number.
@@ -26,19 +25,16 @@ def keep(readings):
             os.fsync(file.fileno())
         os.replace(outbox / "new", outbox / name)
 
-
 def on_connect(client, *_):
     client.subscribe(topic + "receipt", qos=1)
     client.publish(topic + "status", '{"state":"online"}', qos=1, retain=True)
     due.clear()  # everything at once
-
 
 def on_message(_client, _userdata, message):
     kept = outbox / (json.loads(message.payload)["id"] + ".json")
     if kept.exists():
         kept.unlink()
         print(message.payload.decode(), flush=True)
-
 
 for line in sys.stdin:
     keep(json.loads(line))

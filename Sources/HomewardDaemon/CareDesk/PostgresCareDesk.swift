@@ -106,8 +106,13 @@ final class PostgresCareDesk: CareDesk, Service {
             try tools.reader.looker(session, isActivity: isActivity)
         }
         guard let viewer else { return .signedOut }
-        let ward = try await keeper.ward()
-        if let list = lists.list(of: viewer, ward) { return .seen(list) }
+        var ward = try await keeper.ward()
+        while true {
+            if let list = lists.list(of: viewer, ward) { return .seen(list) }
+            if await lists.begin(viewer.careManager) { break }
+            ward = try await keeper.ward()
+        }
+        defer { lists.end(viewer.careManager) }
         let known = lists.patients(of: viewer, ward)
         let visible = try await threads.run { tools throws(StoreFailure) in
             try tools.reader.visible(session, withPatients: known == nil)

@@ -18,23 +18,52 @@ final class ShownLists: Sendable {
         var askedAt: Int64
     }
 
+    private struct State {
+        var shown: [Identifier: Shown] = [:]
+        /// Whose list is being made, and who waits for it.
+        var making: [Identifier: [CheckedContinuation<Void, Never>]] = [:]
+    }
+
     private static let patience: Int64 = 5_000_000_000
     /// Of more viewers than that, those who were asked about longest ago are forgotten.
     private static let most = 256
-    private let shown = Mutex<[Identifier: Shown]>([:])
+    private let state = Mutex(State())
 
     private func shown(to viewer: Viewer, _ ward: WorklistKeeper.Ward) -> Shown? {
         let now = linux_monotonic_nanoseconds()
-        guard let shown = shown.withLock({ $0[viewer.careManager] }), shown.list.viewer == viewer,
+        guard let shown = state.withLock({ $0.shown[viewer.careManager] }), shown.list.viewer == viewer,
             shown.registry == ward.registry.version, now - shown.askedAt < Self.patience
         else { return nil }
         return shown
     }
 
-    /// Nil: it must be made anew.
+    /// Nil: it must be made anew. Never older than the ward.
     func list(of viewer: Viewer, _ ward: WorklistKeeper.Ward) -> Worklist? {
-        guard let shown = shown(to: viewer, ward), shown.ward == ward.number else { return nil }
+        guard let shown = shown(to: viewer, ward), shown.ward >= ward.number else { return nil }
         return shown.list
+    }
+
+    /// Of a viewer's windows, which all ask when something has changed, one makes the list and the others wait for it:
+    /// call `end` whatever comes of it. False: one that made it has ended meanwhile, look again.
+    func begin(_ viewer: Identifier) async -> Bool {
+        var isMaker = false
+        await withCheckedContinuation { continuation in
+            isMaker = state.withLock { state in
+                if state.making[viewer] != nil {
+                    state.making[viewer]?.append(continuation)
+                    return false
+                }
+                state.making[viewer] = []
+                return true
+            }
+            if isMaker { continuation.resume() }
+        }
+        return isMaker
+    }
+
+    func end(_ viewer: Identifier) {
+        let waiting = state.withLock { $0.making.removeValue(forKey: viewer) ?? [] }
+        for continuation in waiting { continuation.resume() }
     }
 
     /// Nil: they must be asked for.
@@ -45,18 +74,18 @@ final class ShownLists: Sendable {
     /// - Parameter patients: as they were just asked for; nil: those that were known.
     func keep(_ list: Worklist, among patients: Set<Identifier>?, _ ward: WorklistKeeper.Ward) {
         let now = linux_monotonic_nanoseconds()
-        shown.withLock { shown in
+        state.withLock { state in
             let code = list.viewer.careManager
             if let patients {
-                shown[code] = Shown(
+                state.shown[code] = Shown(
                     list: list, ward: ward.number, patients: patients, registry: ward.registry.version, askedAt: now)
             } else {
-                shown[code]?.list = list
-                shown[code]?.ward = ward.number
+                state.shown[code]?.list = list
+                state.shown[code]?.ward = ward.number
             }
-            if shown.count > Self.most, let oldest = shown.min(by: { $0.value.askedAt < $1.value.askedAt })?.key {
-                shown[oldest] = nil
-            }
+            guard state.shown.count > Self.most else { return }
+            let oldest = state.shown.min { $0.value.askedAt < $1.value.askedAt }
+            if let oldest { state.shown[oldest.key] = nil }
         }
     }
 }

@@ -116,6 +116,9 @@ BEGIN
     IF is_mine THEN
         DELETE FROM homeward.lease_standby s WHERE s.shard = wanted_shard AND s.instance = me;
     ELSE
+        -- Whoever waits may remember more of a database that was restored than its holder does: spoken of once is enough.
+        UPDATE homeward.lease l SET renewals = my_mark WHERE l.shard = wanted_shard AND l.renewals < my_mark;
+        mark := greatest(mark, my_mark);
         INSERT INTO homeward.lease_standby AS s (shard, instance, name, seen_at)
         VALUES (wanted_shard, me, my_name, now())
         ON CONFLICT (shard, instance) DO UPDATE SET name = my_name, seen_at = now();

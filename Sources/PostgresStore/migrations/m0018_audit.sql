@@ -44,9 +44,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION homeward.audit_encoding FROM PUBLIC;
 
--- Takes every table with the trigger `history` into the chain, and notes which columns it has now. The two columns that it
--- adds say in which transaction a row came: no row of an earlier one can come once all up to it have ended, whereas numbers
--- from a sequence may be committed out of their order. Whatever inserts names its columns, or leaves these two out.
+-- Takes every table with the trigger `history` into the chain, and notes which columns it has now. The columns that it
+-- adds say in which transaction a row came, and when that began: no row of an earlier one can come once all up to it have
+-- ended, whereas numbers from a sequence may be committed out of their order. Whatever inserts names its columns, or leaves
+-- these three out.
 CREATE FUNCTION homeward.chain_history() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -64,7 +65,8 @@ BEGIN
         THEN
             EXECUTE format(
                 'ALTER TABLE homeward.%I ADD COLUMN sealing_cluster bigint NOT NULL DEFAULT homeward.this_cluster(), '
-                'ADD COLUMN sealing_xid xid8 NOT NULL DEFAULT pg_current_xact_id()', source.name);
+                'ADD COLUMN sealing_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), '
+                'ADD COLUMN sealing_at timestamptz NOT NULL DEFAULT now()', source.name);
         END IF;
         INSERT INTO homeward.audit_source AS known (relation, key_columns, columns)
         SELECT source.name, keys.names, columns.names
@@ -170,6 +172,40 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION homeward.seal_audit FROM PUBLIC;
 
+-- For how many seconds the row waits that has waited longest to be sealed; 0: none does.
+CREATE FUNCTION homeward.audit_unsealed_seconds() RETURNS double precision
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off AS $$
+DECLARE
+    source record;
+    batch record;
+    of_cluster bigint;
+    since timestamptz;
+    oldest timestamptz := 'infinity';
+BEGIN
+    FOR source IN SELECT * FROM homeward.audit_source LOOP
+        of_cluster := '-9223372036854775808'::bigint;
+        LOOP
+            EXECUTE format('SELECT min(sealing_cluster) FROM homeward.%I WHERE sealing_cluster > $1', source.relation)
+                INTO of_cluster USING of_cluster;
+            EXIT WHEN of_cluster IS NULL;
+            SELECT b.last_xid AS xid, b.last_key AS key INTO batch FROM homeward.audit_batch b
+            WHERE b.relation = source.relation AND b.cluster = of_cluster ORDER BY b.number DESC LIMIT 1;
+            IF NOT FOUND THEN
+                SELECT '0'::xid8 AS xid, '' AS key INTO batch;
+            END IF;
+            EXECUTE format(
+                'SELECT sealing_at FROM homeward.%2$I '
+                'WHERE sealing_cluster = $1 AND (sealing_xid, (%1$s) COLLATE "C") > ($2, $3 COLLATE "C") '
+                'ORDER BY sealing_xid, (%1$s) COLLATE "C" LIMIT 1',
+                homeward.audit_encoding(source.key_columns), source.relation)
+                INTO since USING of_cluster, batch.xid, batch.key;
+            oldest := least(oldest, since);
+        END LOOP;
+    END LOOP;
+    RETURN CASE WHEN isfinite(oldest) THEN greatest(0, extract(epoch FROM clock_timestamp() - oldest)) ELSE 0 END;
+END $$;
+REVOKE EXECUTE ON FUNCTION homeward.audit_unsealed_seconds FROM PUBLIC;
+
 -- As before, whatever that was, and the chain.
 ALTER FUNCTION homeward.grant_rights() RENAME TO grant_rights_before_audit;
 CREATE FUNCTION homeward.grant_rights() RETURNS void
@@ -179,7 +215,7 @@ BEGIN
     PERFORM homeward.grant_rights_before_audit();
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'homeward_ingest') THEN
         GRANT SELECT ON homeward.audit_batch, homeward.audit_source TO homeward_ingest;
-        GRANT EXECUTE ON FUNCTION homeward.seal_audit TO homeward_ingest;
+        GRANT EXECUTE ON FUNCTION homeward.seal_audit, homeward.audit_unsealed_seconds TO homeward_ingest;
     END IF;
 END $$;
 REVOKE EXECUTE ON FUNCTION homeward.grant_rights FROM PUBLIC;

@@ -105,7 +105,7 @@ extension FaultSuite {
             #expect(
                 try eventually {
                     try faulty.stack.query(
-                        "SELECT device, class, severity, state FROM homeward.v_alert WHERE rule = 'flood'")
+                        "SELECT DISTINCT device, class, severity, state FROM homeward.v_alert WHERE rule = 'flood'")
                         == [["dev-1", "technical", "amber", "resolved"]]
                 }, "\(faulty.stack.log.suffix(2000))")
             #expect(eventually { faulty.told(of: "flood") != nil })

@@ -74,11 +74,15 @@ extension FaultSuite {
             let waiting = "SELECT count(*) FROM homeward.timer WHERE due_at < now() - interval '4 hours'"
             #expect(try stack.value(waiting) != "0")
 
+            let told = "SELECT severity, state FROM homeward.v_alert WHERE rule = 'database-restored'"
+            #expect(try eventually { try stack.query(told) == [["amber", "open"]] })
+
             let released = try stack.run("timers", "--config", stack.configurationFile.path, "release")
             #expect(released.status == 0 && released.output.hasPrefix("released: "), "\(released.errors)")
             #expect(eventually { arrivals() > 1 }, "\(stack.log.suffix(2000))")
             #expect(eventually { stack.get("/readyz")?.body.contains(#""restored""#) == false })
             #expect(try stack.run("timers", "--config", stack.configurationFile.path, "expire").status == 65)
+            #expect(try eventually { try stack.query(told) == [["amber", "resolved"]] })
             // A start later it is not found again.
             #expect(stack.stopDaemon() == 0)
             try faulty.startReadyDaemon()
