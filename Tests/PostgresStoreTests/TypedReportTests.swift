@@ -32,7 +32,7 @@ extension PostgresStoreSuite {
 
             func turn() {
                 stage.nextTyped = 0
-                stage.takeTypedReports()
+                _ = stage.takeTypedReports()
             }
         }
 
