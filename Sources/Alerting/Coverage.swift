@@ -46,7 +46,7 @@ public struct Coverage: Sendable {
 
     public init(registry: Registry) {
         self.registry = registry
-        route = Route(registry: registry)
+        route = Route(registry: registry, teams: Route.Teams(registry))
     }
 
     /// Patients who have the same key worker at the same site share whatever becomes of their alerts.

@@ -5,9 +5,37 @@ public import Registry
 /// Who is told of an alert at once, and by which channel. Pure.
 public struct Route: Sendable {
     let registry: Registry
+    private let teams: Teams?
 
     public init(registry: Registry) {
         self.registry = registry
+        teams = nil
+    }
+
+    /// For whoever asks of every patient.
+    init(registry: Registry, teams: Teams) {
+        self.registry = registry
+        self.teams = teams
+    }
+
+    /// A registry's care managers by site and role, each team by code: finding one among all of a large registry takes
+    /// long.
+    struct Teams: Sendable {
+        private struct Team: Hashable {
+            var site: Identifier
+            var role: CareManager.Role
+        }
+
+        private var people: [Team: [CareManager]]
+
+        init(_ registry: Registry) {
+            people = Dictionary(grouping: registry.careManagers.values) { Team(site: $0.site, role: $0.role) }
+                .mapValues { $0.sorted { $0.code.description < $1.code.description } }
+        }
+
+        func of(_ site: Identifier, role: CareManager.Role) -> [CareManager] {
+            people[Team(site: site, role: role)] ?? []
+        }
     }
 
     /// The outbox rows of one notifying transition: the chain's first step that reaches somebody, with whatever steps
@@ -172,7 +200,8 @@ public struct Route: Sendable {
     }
 
     func team(of site: Identifier, role: CareManager.Role) -> [CareManager] {
-        registry.careManagers.values.filter { $0.site == site && $0.role == role }
+        if let teams { return teams.of(site, role: role) }
+        return registry.careManagers.values.filter { $0.site == site && $0.role == role }
             .sorted { $0.code.description < $1.code.description }
     }
 

@@ -2,7 +2,6 @@ internal import Alerting
 internal import CLinux
 internal import Clinical
 internal import Documents
-internal import Foundation
 internal import Ingestion
 internal import Registry
 
@@ -220,9 +219,9 @@ extension PostgresDeliveryQueue {
         }
         var entries: [RegistryEntry] = []
         for row in 0..<rows.rowCount {
-            guard let code = rows.text(row, 1), let json = rows.bytes(row, 2),
-                let fields = try? JSONDecoder().decode([String: FieldValue].self, from: Data(json))
-            else { continue }
+            guard let code = rows.text(row, 1), let fields = RegistryReading.fields(rows.bytes(row, 2)) else {
+                continue
+            }
             entries.append(RegistryEntry(key: RegistryKey(entity: .site, code: code), fields: fields))
         }
         let registry = RegistryBuilder(packs: PackLibrary()).build(entries).registry

@@ -140,7 +140,7 @@ public final class RegistryChange {
             changes: changes.map { key, fields in
                 EnrolmentPlan.Change(key: key, sort: stored.fields[key] == nil ? .add : .update, fields: fields)
             }, registry: after.registry, source: "page", actor: viewer.careManager.description, reason: event.note)
-        let rows = try RegistryRow.rows(of: update)
+        let rows = RegistryRow.rows(of: update)
         guard !rows.isEmpty else { return .done(stored.version) }
         let version = stored.version + 1
         do throws(StoreFailure) {

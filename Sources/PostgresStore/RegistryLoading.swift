@@ -82,7 +82,7 @@ final class RegistryLoading {
         connection.startCall(within: patience)
         var identifiers = RegistryIdentifiers()
         try identifiers.load(&connection)
-        return (entries.map { RegistryEntry(key: $0.key, fields: $0.fields) }, version, identifiers)
+        return (entries, version, identifiers)
     }
 
     /// For one call to the server: nobody waits for it.

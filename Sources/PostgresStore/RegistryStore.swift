@@ -1,5 +1,5 @@
 public import Documents
-internal import Foundation
+internal import Formats
 public import Ingestion
 public import Registry
 
@@ -50,10 +50,10 @@ public final class RegistryStore {
 
     public func read() throws(StoreFailure) -> StoredRegistry {
         try connection.startCheckedCall()
-        let (entries, version) = try RegistryReading.entries(&connection)
+        let (entries, version) = try RegistryReading.enrolledEntries(&connection)
         var fields: [RegistryKey: [String: StoredField]] = [:]
-        for entry in entries {
-            fields[entry.key] = StoredField.stored(entry.fields, loaded: entry.lastEnrolled)
+        for enrolled in entries {
+            fields[enrolled.entry.key] = StoredField.stored(enrolled.entry.fields, loaded: enrolled.lastEnrolled)
         }
         return StoredRegistry(version: version, fields: fields)
     }
@@ -64,7 +64,7 @@ public final class RegistryStore {
     /// - Throws: `transient` when the registry moved since `base` was read (read and check again); `poison` with
     ///   SQLSTATE 23P01 when pairings overlap.
     public func apply(_ update: RegistryUpdate) throws(StoreFailure) -> Int64 {
-        let rows = try RegistryRow.rows(of: update)
+        let rows = RegistryRow.rows(of: update)
         guard !rows.isEmpty else { return update.base.version }
         try connection.startCheckedCall()
         do {
@@ -103,7 +103,7 @@ struct RegistryRow {
     /// False when only what was last loaded is new.
     var isChanged: Bool
 
-    static func rows(of update: RegistryUpdate) throws(StoreFailure) -> [RegistryRow] {
+    static func rows(of update: RegistryUpdate) -> [RegistryRow] {
         let changes = Dictionary(update.changes.map { ($0.key, $0.fields) }, uniquingKeysWith: { first, _ in first })
         var rows: [RegistryRow] = []
         for key in Set(changes.keys).union(update.loaded.keys).sorted() {
@@ -117,17 +117,15 @@ struct RegistryRow {
             guard isNew || after != before || loaded != loadedBefore else { continue }
             rows.append(
                 RegistryRow(
-                    key: key, fields: try json(after), lastEnrolled: loaded.isEmpty ? nil : try json(loaded),
+                    key: key, fields: json(after), lastEnrolled: loaded.isEmpty ? nil : json(loaded),
                     isChanged: isNew || after != before))
         }
         return rows
     }
 
-    private static func json(_ fields: [String: FieldValue]) throws(StoreFailure) -> String {
-        do {
-            return String(decoding: try JSONEncoder().encode(fields), as: UTF8.self)
-        } catch {
-            throw StoreFailure(kind: .poison, message: "changing the registry: a field is no JSON")
-        }
+    private static func json(_ fields: [String: FieldValue]) -> String {
+        var writer = JSONWriter()
+        writer.fields(fields)
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 }

@@ -137,7 +137,7 @@ public final class TriageReader {
         try readRefusals(chosen, &snapshot)
         try readAlerts(site, &snapshot)
         return StoredTriage(
-            entries: entries.map { RegistryEntry(key: $0.key, fields: $0.fields) }, version: version,
+            entries: entries, version: version,
             snapshot: snapshot)
     }
 

@@ -11,28 +11,7 @@ public enum FieldValue: Hashable, Sendable {
     case object([String: FieldValue])
 }
 
-extension FieldValue: Codable {
-    /// Refuses a number that is not finite, which JSON does not have.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .boolean(value)
-        } else if let value = try? container.decode(Double.self) {
-            guard value.isFinite else {
-                throw DecodingError.dataCorruptedError(in: container, debugDescription: "a number is not finite")
-            }
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([FieldValue].self) {
-            self = .array(value)
-        } else {
-            self = .object(try container.decode([String: FieldValue].self))
-        }
-    }
-
+extension FieldValue: Encodable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

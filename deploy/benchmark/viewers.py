@@ -7,6 +7,7 @@ patient's page and, as the reference, /healthz in turn. Prints milliseconds to t
 """
 import asyncio
 import os
+import re
 import sys
 import time
 import urllib.parse
@@ -67,7 +68,9 @@ class Viewer:
 
         status = await reader.readline()
         if b" 200 " not in status:
-            sys.exit(f"an event stream: {status.decode('latin-1').strip()}")
+            answer = (await reader.read()).decode("utf-8", "replace")
+            cause = re.search(r"Homeward can[^<]*", answer)
+            sys.exit(f"an event stream: {status.decode('latin-1').strip()} {cause.group() if cause else ''}")
         task = asyncio.create_task(refresh())
         try:
             while line := await reader.readline():

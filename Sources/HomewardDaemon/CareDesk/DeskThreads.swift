@@ -1,6 +1,7 @@
 import Alerting
 import Dispatch
 import Ingestion
+import Logging
 import RingBuffer
 import Synchronization
 
@@ -18,14 +19,19 @@ final class DeskThreads<Tool>: Sendable {
     private let available = DispatchSemaphore(value: 0)
     private let limit: Int
     private let count: Int
+    private let name: String
+    private let logger: Logger
+    private let complaints = RepeatedWords()
 
     /// - Parameters:
     ///   - name: of the threads, at most 15 bytes.
     ///   - limit: more than so many waiting are refused.
     ///   - make: called on each thread once.
-    init(name: String, count: Int, limit: Int, make: @escaping @Sendable () -> Tool) {
+    init(name: String, count: Int, limit: Int, logger: Logger, make: @escaping @Sendable () -> Tool) {
         self.limit = limit
         self.count = count
+        self.name = name
+        self.logger = logger
         for _ in 0..<count {
             _ = StageThread.start(name: name) { self.work(make()) }
         }
@@ -49,19 +55,33 @@ final class DeskThreads<Tool>: Sendable {
             let refusal = queue.withLock { queue -> CareDeskUnavailable? in
                 if queue.isClosed { return .databaseAway }
                 if queue.waiting.count >= limit { return .busy }
-                queue.waiting.append { tool in
+                queue.waiting.append { [self] tool in
                     guard let tool else { return continuation.resume(returning: .failure(.databaseAway)) }
                     do throws(StoreFailure) {
                         continuation.resume(returning: .success(try body(tool)))
                     } catch {
+                        complain("\(error)")
                         continuation.resume(returning: .failure(CareDeskUnavailable(error)))
                     }
                 }
                 return nil
             }
-            if let refusal { continuation.resume(returning: .failure(refusal)) } else { available.signal() }
+            if let refusal {
+                complain("\(refusal)")
+                continuation.resume(returning: .failure(refusal))
+            } else {
+                available.signal()
+            }
         }
         return try result.get()
+    }
+
+    /// Whoever looks at the page is told that it does not work, and not why.
+    private func complain(_ failure: String) {
+        guard let times = complaints.take(failure) else { return }
+        logger.warning(
+            "a request of the page failed",
+            metadata: ["thread": "\(name)", "failure": "\(failure)", "times": "\(times)"])
     }
 
     /// What waits is answered with `databaseAway`; the threads end.

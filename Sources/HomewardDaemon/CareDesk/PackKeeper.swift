@@ -45,7 +45,7 @@ final class PackKeeper: Service {
         configured: [PackBytes], library: PackLibrary, database: DatabaseConfiguration, directory: String,
         logger: Logger
     ) {
-        store = DeskThreads(name: "packs", count: 1, limit: 16) { PackStore(database) }
+        store = DeskThreads(name: "packs", count: 1, limit: 16, logger: logger) { PackStore(database) }
         file = ApprovedPacksFile(directory: directory)
         self.logger = logger
         state = Mutex(State(configured: configured, inForce: configured, library: library))

@@ -48,15 +48,21 @@ final class PostgresCareDesk: CareDesk, Service {
     let keeper: WorklistKeeper
     private let packs: PackKeeper
     private let lists = ShownLists()
+    let logger: Logger
 
     init(_ configuration: DatabaseConfiguration, packs: PackKeeper, served: ServedChannels, logger: Logger) {
-        threads = DeskThreads(name: "page", count: 3, limit: 128) { Tools(configuration, packs) }
+        threads = DeskThreads(name: "page", count: 3, limit: 128, logger: logger) { Tools(configuration, packs) }
         // Hashing a password takes 64 MiB and a tenth of a second: one at a time, and few may wait.
-        doorman = DeskThreads(name: "sign-in", count: 1, limit: 16) { WebAccounts(configuration) }
-        corrections = DeskThreads(name: "corrections", count: 1, limit: 16) { CorrectionTools(configuration) }
-        changes = DeskThreads(name: "changes", count: 1, limit: 32) { ChangeTools(configuration, served: served) }
+        doorman = DeskThreads(name: "sign-in", count: 1, limit: 16, logger: logger) { WebAccounts(configuration) }
+        corrections = DeskThreads(name: "corrections", count: 1, limit: 16, logger: logger) {
+            CorrectionTools(configuration)
+        }
+        changes = DeskThreads(name: "changes", count: 1, limit: 32, logger: logger) {
+            ChangeTools(configuration, served: served)
+        }
         keeper = WorklistKeeper(configuration, packs: packs.library, served: served, logger: logger)
         self.packs = packs
+        self.logger = logger
     }
 
     /// Until shutdown: then open event streams end, and so do the threads.

@@ -40,10 +40,12 @@ final class PostgresLeadDesk: LeadDesk, Service {
         _ configuration: DatabaseConfiguration, board: ServiceBoard, packs: PackKeeper, desk: PostgresCareDesk,
         served: ServedChannels
     ) {
-        readers = DeskThreads(name: "leads", count: 1, limit: 64) {
+        readers = DeskThreads(name: "leads", count: 1, limit: 64, logger: desk.logger) {
             WebReader(configuration) { packs.isApproved }
         }
-        changers = DeskThreads(name: "plans", count: 1, limit: 16) { Changer(configuration, served) }
+        changers = DeskThreads(name: "plans", count: 1, limit: 16, logger: desk.logger) {
+            Changer(configuration, served)
+        }
         self.board = board
         packKeeper = packs
         self.desk = desk
