@@ -48,7 +48,6 @@ extension EndToEndTests {
         #expect(try stack.run("triage", "--config", config, "--site", "no where").status == 64)
 
         try judgesByApprovedPacks(stack)
-
         // What was refused makes the patient grey until it is repeated.
         try reader.publish(
             Payload.report("r3", readings: #"{"kind":"spo2","value":20,"unit":"%"}"#),
