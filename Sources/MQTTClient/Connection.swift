@@ -145,15 +145,42 @@ struct Connection: ~Copyable {
     /// takes it, so nothing may be queued that must not leave.
     mutating func close() {
         if state == .open {
+            // libmosquitto closes its own when DISCONNECT has left.
+            let socket = dup(descriptor)
             // Whatever fails here, the broker notices the closed socket.
             do {
                 try handle?.disconnect()
                 _ = try write()
             } catch {}
+            handle = nil
+            Self.readToTheEnd(of: socket)
         }
         handle = nil
         state = .off
         retryAt = .max
+    }
+
+    /// Nanoseconds.
+    private static let longestEnd: Int64 = 1_000_000_000
+
+    /// A socket that is closed while there is something unread in it is reset, and a broker that is reset throws away what
+    /// it has not read yet: our last acknowledgements. Read until the broker closes, a second at most.
+    private static func readToTheEnd(of socket: Int32) {
+        guard socket >= 0 else { return }
+        defer { _ = Glibc.close(socket) }
+        guard shutdown(socket, Int32(SHUT_WR)) == 0 else { return }
+        let end = linux_monotonic_nanoseconds() + longestEnd
+        var poll = PollSet(count: 1)
+        var bytes = [UInt8](repeating: 0, count: 16_384)
+        while true {
+            let now = linux_monotonic_nanoseconds()
+            guard now < end else { return }
+            poll.watch(0, descriptor: socket, events: Int16(POLLIN))
+            poll.wait(until: end, now: now)
+            guard poll[0] != 0 else { continue }
+            let count = unsafe Glibc.read(socket, &bytes, bytes.count)
+            if count == 0 || count < 0 && errno != EAGAIN && errno != EINTR { return }
+        }
     }
 
     // MARK: Traffic

@@ -84,6 +84,29 @@ import Testing
         #expect(inbox.texts + second.inbox.texts == reports)
     }
 
+    /// What the broker has sent and nobody has read makes a reset of the closed socket, and the broker, which is slow
+    /// here, would throw away what it has not read.
+    @Test func aSlowBrokerGetsTheLastAcknowledgementsToo() throws {
+        let broker = try PrivateBroker()
+        makeSession(broker)
+        let inbox = ManualInbox(durable: false)
+        let subscriber = TestSubscriber(broker.settings(), inbox: inbox)
+        subscriber.awaitSubscribed()
+        try broker.publish(["held"])
+        subscriber.await(messages: 1)
+        try broker.publish(reports)
+        #expect(eventually { broker.logged("Sending PUBLISH to homeward ") > 1 })
+        broker.freeze()
+        subscriber.control.stop(within: .seconds(20))
+        inbox.makeDurable()
+        #expect(subscriber.join() == .stopped)
+        broker.thaw()
+        #expect(eventually { broker.acknowledged() == 1 })
+        let second = TestSubscriber(broker.settings())
+        second.await(messages: reports.count)
+        #expect(second.inbox.texts == reports)
+    }
+
     @Test func stopGivesUpAtItsDeadline() throws {
         let broker = try PrivateBroker()
         let subscriber = TestSubscriber(broker.settings(), inbox: ManualInbox(durable: false))
