@@ -35,6 +35,14 @@ extension WebReader {
             WHERE p.code = $1::text
             ORDER BY a.taken_at DESC, a.place LIMIT 200
             """)
+    private static let oneAlert = Statement(
+        name: "web_alert",
+        sql: """
+            SELECT id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
+                escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision,
+                acknowledged_by, resolved_at, resolved_by
+            FROM homeward.alert WHERE id = $1::uuid
+            """)
     private static let alerts = Statement(
         name: "web_alerts",
         sql: """
@@ -42,12 +50,14 @@ extension WebReader {
                 escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision,
                 acknowledged_by, resolved_at, resolved_by
             FROM homeward.alert
-            WHERE CASE WHEN $3::uuid IS NOT NULL THEN id = $3::uuid ELSE
-                ((subject_type = 'patient' AND subject = $1::text) OR (subject_type = 'device' AND subject IN (
+            WHERE id IN (
+                SELECT id FROM homeward.alert WHERE subject_type = 'patient' AND subject = $1::text
+                UNION ALL
+                SELECT id FROM homeward.alert WHERE subject_type = 'device' AND subject IN (
                     SELECT d.code FROM homeward.pairing h JOIN homeward.patient p ON p.id = h.patient
                     JOIN homeward.device d ON d.id = h.device
-                    WHERE p.code = $1::text AND h.retired_version IS NULL AND h.period @> now())))
-                AND (state <> 'resolved' OR raised_at > now() - $2::int4 * interval '1 day') END
+                    WHERE p.code = $1::text AND h.retired_version IS NULL AND h.period @> now()))
+                AND (state <> 'resolved' OR raised_at > now() - $2::int4 * interval '1 day')
             ORDER BY state = 'resolved', array_position(ARRAY['red', 'amber', 'info'], severity), raised_at DESC, id
             LIMIT 100
             """)
@@ -89,7 +99,7 @@ extension WebReader {
             parameters.add(Int32(clamping: days))
             let stored = Stored(
                 viewer: viewer, at: at, readings: try reader.readings(parameters),
-                answers: try reader.answers(parameters), alerts: try reader.alerts(of: parameters, id: nil),
+                answers: try reader.answers(parameters), alerts: try reader.alerts(Self.alerts, parameters),
                 devices: devices, events: try reader.patientEvents(parameters),
                 followUps: try reader.followUps(of: code), typed: try reader.typedReports(of: code),
                 entries: try reader.entries(parameters))
@@ -161,15 +171,14 @@ extension WebReader {
         alias.add((id.high, id.low))
         let real = try connection.run(Self.alias, alias, doing: "reading an alert").uuid(0, 0)
         var parameters = PostgresParameters()
-        parameters.addNull()
-        parameters.addNull()
-        return try alerts(of: parameters, id: real.map { AlertID(high: $0.high, low: $0.low) } ?? id).first
+        parameters.add(real.map { ($0.high, $0.low) } ?? (id.high, id.low))
+        return try alerts(Self.oneAlert, parameters).first
     }
 
-    private func alerts(of parameters: PostgresParameters, id: AlertID?) throws(StoreFailure) -> [AlertFile] {
-        var parameters = parameters
-        if let id { parameters.add((id.high, id.low)) } else { parameters.addNull() }
-        let result = try connection.run(Self.alerts, parameters, doing: "reading alerts")
+    private func alerts(
+        _ statement: Statement, _ parameters: PostgresParameters
+    ) throws(StoreFailure) -> [AlertFile] {
+        let result = try connection.run(statement, parameters, doing: "reading alerts")
         let episodes = try EpisodeRow.episodes(result)
         var files = episodes.enumerated().map { row, episode in
             AlertFile(
