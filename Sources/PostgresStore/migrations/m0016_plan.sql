@@ -166,14 +166,6 @@ BEGIN
                 NULL),
             ('device', 'select',
                 format('site = %s AND (%s OR id IN (SELECT device FROM homeward.pairing))', site_id, is_team), NULL),
-            -- Those of `make_policies` that read all patients of the site into a table for each query.
-            ('pairing', 'select', 'EXISTS (SELECT FROM homeward.patient p WHERE p.id = pairing.patient)', NULL),
-            ('reading_correction', 'select',
-                'EXISTS (SELECT FROM homeward.patient p WHERE p.id = reading_correction.patient)', NULL),
-            ('device_status', 'select', 'EXISTS (SELECT FROM homeward.device d WHERE d.id = device_status.device)', NULL),
-            ('read_audit', 'insert', NULL, format(
-                'site = %s AND care_manager = %s AND (patient IS NULL OR EXISTS ('
-                'SELECT FROM homeward.patient p WHERE p.code = read_audit.patient))', site, viewer)),
             ('report', 'select', format('site = %s AND (%s OR patient IN %s)', site_id, is_team, patients), NULL),
             ('reading', 'select', format('site = %s AND (%s OR patient IN %s)', site_id, is_team, patients), NULL),
             ('answer', 'select', format('site = %s AND (%s OR patient IN %s)', site_id, is_team, patients), NULL),
