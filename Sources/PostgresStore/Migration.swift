@@ -25,5 +25,6 @@ struct Migration: Sendable {
         Migration(version: 16, name: "m0016_plan.sql", sql: PackageResources.m0016_plan_sql),
         Migration(version: 17, name: "m0017_lease.sql", sql: PackageResources.m0017_lease_sql),
         Migration(version: 18, name: "m0018_audit.sql", sql: PackageResources.m0018_audit_sql),
+        Migration(version: 19, name: "m0019_looks.sql", sql: PackageResources.m0019_looks_sql),
     ]
 }

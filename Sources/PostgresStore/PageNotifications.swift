@@ -50,6 +50,9 @@ public final class PageNotifications: @unchecked Sendable {
         return .call
     }
 
+    /// Whether the last wait had a database; of the thread that waits.
+    public var isListening: Bool { connection.isConnected }
+
     /// Word that has come already, so that it does not end the next wait.
     public func takeWaiting() -> Bool { connection.isConnected && connection.takeNotifications() }
 

@@ -11,11 +11,12 @@ import RingBuffer
 import Synchronization
 
 /// The worklist of everybody, made again when the database says that an alert or the registry changed, and in any case
-/// every few seconds while somebody looks; nobody looking, it rests. What of it a viewer gets is another's affair.
+/// every few seconds while somebody looks. What of it a viewer gets is another's affair.
 ///
 /// A thread and connections of its own. Alerts are read each time, with the readings of those patients whose alerts have
 /// changed; all readings, which are many more, so seldom that reading them takes a tenth of the time at most, and every
-/// twenty seconds at least.
+/// twenty seconds at least. Nobody looking, it is made once in minutes, so that whoever looks first in the morning waits
+/// for the alerts alone.
 final class WorklistKeeper: Sendable {
     struct Ward: Sendable {
         var registry: Registry
@@ -150,12 +151,14 @@ final class WorklistKeeper: Sendable {
                 rest = started + took + min(max(took, Self.leastInterval), Self.longestInterval)
             }
             let (isClosed, isWanted, packs) = state.withLock { state in
-                let now = linux_monotonic_nanoseconds()
-                let isWatched = !state.listeners.isEmpty || now - Self.restAfter < state.askedAt
+                let isWatched = !state.listeners.isEmpty || started - Self.restAfter < state.askedAt
                 return (state.isClosed, isWatched || !state.waiting.isEmpty, state.packs)
             }
             if isClosed { return }
-            guard isWanted else { continue }
+            guard isWanted else {
+                if notifications.isListening { maker.keepWarm(packs) }
+                continue
+            }
             do throws(StoreFailure) {
                 let ward = try maker.make(packs)
                 publish(ward, isNews: isNews)
@@ -207,8 +210,14 @@ private struct WardMaker {
     private var number: Int64 = 0
     /// How long reading everything took.
     private var took: Int64 = 0
+    /// Nobody has looked since everything was read.
+    private var isRested = false
+    private var warmedAt = Int64.min
     /// Of so many everything is read again at once.
     private static let mostPatients = 500
+    private static let warmInterval: Int64 = 60_000_000_000
+    /// Somebody looks after a rest: readings so old are shown until they have been read anew, seconds later.
+    private static let warmFor: Int64 = 600_000_000_000
 
     init(_ configuration: DatabaseConfiguration, served: ServedChannels) {
         triage = TriageReader(configuration)
@@ -216,10 +225,23 @@ private struct WardMaker {
         self.served = served
     }
 
-    mutating func make(_ packs: PackLibrary) throws(StoreFailure) -> WorklistKeeper.Ward {
+    /// Nobody looks: everything once in minutes, in a fiftieth of the time at most. What fails here is told to whoever
+    /// looks.
+    mutating func keepWarm(_ packs: PackLibrary) {
         let now = linux_monotonic_nanoseconds()
-        let isSame = self.packs.map { $0 == packs } ?? false
-        var isWhole = registry == nil || !isSame || readAt == .min || now - readAt >= min(10 * took, 20_000_000_000)
+        guard warmedAt == .min || now - warmedAt >= max(Self.warmInterval, 50 * took) else { return }
+        warmedAt = now
+        do throws(StoreFailure) {
+            try readEverything(packs)
+            isRested = true
+        } catch { return }
+    }
+
+    mutating func make(_ packs: PackLibrary) throws(StoreFailure) -> WorklistKeeper.Ward {
+        let age = readAt == .min ? .max : linux_monotonic_nanoseconds() - readAt
+        let mayWait = isRested && age < Self.warmFor
+        isRested = false
+        var isWhole = self.packs != packs || (!mayWait && age >= min(10 * took, 20_000_000_000))
         if !isWhole, let registry {
             let before = snapshot
             let version = try triage.readAlerts(&snapshot)
@@ -228,20 +250,7 @@ private struct WardMaker {
             // What is live is so as a whole: the reading that made the alert stands beside it.
             if !isWhole, !changed.isEmpty { try triage.readLatest(of: changed, &snapshot) }
         }
-        if isWhole {
-            let stored = try triage.read(known: isSame ? registry?.version : nil)
-            if registry == nil || !isSame || stored.version != registry?.version {
-                let outcome = RegistryBuilder(packs: packs, served: served)
-                    .build(stored.entries, version: stored.version)
-                registry = outcome.registry
-                uncovered = Set(outcome.uncovered.map(\.patient))
-                plans = Plans(packs: packs)
-                self.packs = packs
-            }
-            snapshot = stored.snapshot
-            took = linux_monotonic_nanoseconds() - now
-            readAt = now + took
-        }
+        if isWhole { try readEverything(packs) }
         guard let registry, var plans else {
             throw StoreFailure(kind: .transient, message: "making the worklist: no registry")
         }
@@ -272,5 +281,22 @@ private struct WardMaker {
         return WorklistKeeper.Ward(
             registry: registry, packs: packs, rows: rows, sorted: WorklistRow.sorted(rows.values), number: number,
             at: snapshot.at)
+    }
+
+    /// The registry only where it has changed.
+    private mutating func readEverything(_ packs: PackLibrary) throws(StoreFailure) {
+        let now = linux_monotonic_nanoseconds()
+        let isSame = self.packs == packs
+        let stored = try triage.read(known: isSame ? registry?.version : nil)
+        if !isSame || stored.version != registry?.version {
+            let outcome = RegistryBuilder(packs: packs, served: served).build(stored.entries, version: stored.version)
+            registry = outcome.registry
+            uncovered = Set(outcome.uncovered.map(\.patient))
+            plans = Plans(packs: packs)
+            self.packs = packs
+        }
+        snapshot = stored.snapshot
+        took = linux_monotonic_nanoseconds() - now
+        readAt = now + took
     }
 }
