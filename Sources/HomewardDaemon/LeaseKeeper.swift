@@ -167,7 +167,7 @@ final class LeaseKeeper: Service {
         let isOurs = found?.shard == seat.shard
         var state = Life(mark: isOurs ? found?.mark : nil, epoch: isOurs ? found?.epoch : nil)
         var wait: Int64 = 0
-        while wakeUp.sleep(milliseconds: Int32(clamping: (wait + 999_999) / 1_000_000)) {
+        while sleep(wait, lease) {
             let started = linux_monotonic_nanoseconds()
             beats.add(1, ordering: .relaxed)
             // What is lost from here on is asked for again.
@@ -197,6 +197,14 @@ final class LeaseKeeper: Service {
             }
         }
         release(lease, state)
+    }
+
+    /// Nanoseconds, or until a lease is released. False when it is time to stop.
+    private func sleep(_ wait: Int64, _ lease: PostgresLease) -> Bool {
+        // What came along with an answer is in libpq already.
+        let milliseconds = lease.takeNews() ? 0 : Int32(clamping: (wait + 999_999) / 1_000_000)
+        defer { _ = lease.takeNews() }
+        return wakeUp.sleep(milliseconds: milliseconds, orReadable: lease.descriptor)
     }
 
     /// What the thread remembers between its looks.
@@ -376,10 +384,13 @@ final class LeaseKeeper: Service {
     /// An orderly stop: whoever waits takes over at once.
     private func release(_ lease: PostgresLease, _ state: Life) {
         guard let epoch = seat.epoch else { return }
-        // With nobody there to take it, we begin again as its holder, PostgreSQL or not.
-        guard current.answer?.standbys != nil else { return }
+        // Where PostgreSQL is away and nobody is known to wait, the stop waits for no answer.
+        let view = current
+        guard !view.isAway || view.answer?.standbys != nil else { return }
         do throws(StoreFailure) {
-            try lease.release(epoch)
+            // With nobody there to take it, we begin again as its holder, PostgreSQL or not. Whoever came since the last
+            // renewal is there.
+            guard try lease.release(epoch) else { return }
             file.withLock {
                 $0.write(
                     LeaseMemory(
