@@ -20,7 +20,7 @@ extension FaultSuite {
             try second.expectStandby()
             #expect(eventually { first.metric("homeward_lease_standby") == 1 })
             let readers = HomeReaders(
-                port: first.broker.port, reports: FaultWard.twinReports(reds: 5, marks: 3, seconds: 45, rate: 25),
+                port: first.broker.port, reports: FaultWard.twinReports(reds: 6, marks: 4, seconds: 70, rate: 25),
                 patience: nil)
             defer { readers.stop() }
             #expect(eventually { (first.metric("homeward_reports_stored_total") ?? 0) > 50 })
@@ -31,7 +31,7 @@ extension FaultSuite {
             readers.send(0)
             second.expectTakeover("of a holder whose cables are pulled", since: pulled)
             #expect(first.metric("homeward_lease_held") == 1)
-            second.expectStored(5, of: readers)
+            second.expectStored(6, of: readers)
             #expect(eventually { faulty.told(of: "spo2-low", patient: "P1") != nil })
             for plug in plugIn { try plug() }
             try first.expectStandby()
@@ -51,7 +51,7 @@ extension FaultSuite {
             let plugBroker = try faulty.inflict(.linkStalled(.broker))
             readers.send(2)
             second.expectTakeover("of a holder that was cut off step by step", since: cut)
-            second.expectStored(6, of: readers)
+            second.expectStored(7, of: readers)
             #expect((first.metric("homeward_spool_bytes") ?? 0) > 0)
             try plugBroker()
             try plugDatabase()
@@ -61,6 +61,7 @@ extension FaultSuite {
             #expect(eventually { first.metric("homeward_reports_in_flight") == 0 })
 
             try startWithoutDatabase(faulty, second, readers)
+            try loseBroker(faulty, second, readers)
             try faulty.expectSettled(readers, by: second)
             #expect(try first.query("SELECT DISTINCT state FROM homeward.v_alert") == [["open"]])
         }
@@ -74,7 +75,7 @@ extension FaultSuite {
             try faulty.startDaemon()
             #expect(eventually { starting.log.contains("this instance did not hold it last: waiting") })
             readers.send(3)
-            holder.expectStored(7, of: readers)
+            holder.expectStored(8, of: readers)
             #expect(starting.metric("homeward_broker_connected") == 0)
             #expect(starting.metric("homeward_lease_held") == 0)
             #expect(holder.metric("homeward_lease_held") == 1)
@@ -100,6 +101,26 @@ extension FaultSuite {
             try plugAgain()
             try starting.expectStandby()
             #expect(eventually { starting.metric("homeward_spool_bytes") == 0 }, "\(starting.log.suffix(2000))")
+        }
+
+        /// The holder can ask for the lease as ever and hears nothing of the readers: the other one does.
+        private func loseBroker(_ faulty: FaultStack, _ other: Stack, _ readers: HomeReaders) throws {
+            let holder = faulty.stack
+            #expect(other.stopDaemon() == 0)
+            holder.expectTakeover("of one that was stopped in order")
+            try other.startDaemon()
+            try other.expectStandby()
+            #expect(eventually { holder.metric("homeward_lease_standby") == 1 })
+            let cut = ContinuousClock.now
+            let plugIn = try faulty.inflict(.linkStalled(.broker))
+            readers.send(5)
+            other.expectTakeover("of a holder that can't reach the broker", since: cut)
+            #expect(eventually { faulty.told(of: "spo2-low", patient: "P6") != nil })
+            other.expectStored(9, of: readers)
+            try holder.expectStandby()
+            #expect(holder.metric("homeward_database_connected") == 1)
+            try plugIn()
+            #expect(eventually { holder.metric("homeward_reports_in_flight") == 0 })
         }
     }
 }
