@@ -31,8 +31,9 @@ install_build_packages() {
 
 install_server_packages() { install_missing mosquitto mosquitto-clients postgresql postgresql-client openssl; }
 
-# What the tests need beside: a mail server that misbehaves on demand, a clock that jumps, and a reader's MQTT library.
-install_test_packages() { install_missing python3-aiosmtpd faketime python3-paho-mqtt; }
+# What the tests need beside: a mail server that misbehaves on demand, a clock that jumps, a reader's MQTT library, and
+# networks whose cables can be pulled.
+install_test_packages() { install_missing python3-aiosmtpd faketime python3-paho-mqtt iproute2; }
 
 # A browser, and what drives it and holds it to axe-core's rules in an environment of its own; its Python into HOMEWARD_BROWSER_PYTHON.
 install_browser() {

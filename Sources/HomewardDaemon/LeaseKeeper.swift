@@ -35,15 +35,15 @@ final class LeaseKeeper: Service {
     private let configuration: DatabaseConfiguration
     private let name: String
     private let sites: String
-    private let subscriber: SubscriberControl
+    let subscriber: SubscriberControl
     private let commit: CommitControl
-    private let logger: Logger
+    let logger: Logger
     private let wakeUp = WakeUp()
     private let beats = Atomic<Int>(0)
     private let started = linux_monotonic_nanoseconds()
-    private let file: Mutex<LeaseFile>
+    let file: Mutex<LeaseFile>
     private let view = Mutex(View())
-    private let link = Mutex(Link())
+    let link = Mutex(Link())
 
     /// What others see of it.
     struct View: Sendable {
@@ -54,8 +54,9 @@ final class LeaseKeeper: Service {
         var problem: String?
     }
 
-    private struct Link {
+    struct Link {
         var connectedAt: Int64?
+        var absence = BrokerAbsence()
         /// No connection to the broker before the lease was asked for again.
         var asks = false
         /// The session went to another client.
@@ -96,7 +97,7 @@ final class LeaseKeeper: Service {
         }
     }
 
-    private static func wallSeconds() -> Int64 { wallClock().microseconds / 1_000_000 }
+    static func wallSeconds() -> Int64 { wallClock().microseconds / 1_000_000 }
 
     private static func machineName() -> String {
         var bytes = [CChar](repeating: 0, count: 256)
@@ -109,15 +110,6 @@ final class LeaseKeeper: Service {
 
     private var isPaired: Bool { link.withLock(\.isPaired) }
 
-    /// For the file, which is not written for each look.
-    private var pairedAt: Int64? {
-        link.withLock { link in
-            guard link.isPaired, let seenAt = link.seenAt else { return nil }
-            let seen = Self.wallSeconds() - (linux_monotonic_nanoseconds() - seenAt) / 1_000_000_000
-            return seen - seen % 600
-        }
-    }
-
     /// Grows with each look; the watchdog compares it.
     var beatCount: Int { beats.load(ordering: .relaxed) }
 
@@ -127,9 +119,16 @@ final class LeaseKeeper: Service {
     func noteBroker(_ event: BrokerEvent) {
         let now = linux_monotonic_nanoseconds()
         switch event {
-        case .connected(.subscriber, _): link.withLock { $0.connectedAt = now }
+        case .connected(.subscriber, _):
+            link.withLock { link in
+                link.connectedAt = now
+                link.absence.end()
+            }
         case .sessionTakenOver: link.withLock { $0.wasTaken = $0.isPaired }
-        case .disconnected(.subscriber, let error) where error.reason != .stoodAside:
+        case .disconnected(.subscriber, let error) where error.reason == .stoodAside:
+            link.withLock { $0.absence.end() }
+        case .disconnected(.subscriber, _):
+            link.withLock { $0.absence.failed(at: now) }
             let asks = link.withLock { link -> Bool in
                 guard link.isPaired, let since = link.connectedAt else { return false }
                 link.connectedAt = nil
@@ -167,9 +166,13 @@ final class LeaseKeeper: Service {
         let isOurs = found?.shard == seat.shard
         var state = Life(mark: isOurs ? found?.mark : nil, epoch: isOurs ? found?.epoch : nil)
         var wait: Int64 = 0
-        while wakeUp.sleep(milliseconds: Int32(clamping: (wait + 999_999) / 1_000_000)) {
+        while sleep(wait, lease) {
             let started = linux_monotonic_nanoseconds()
             beats.add(1, ordering: .relaxed)
+            if let until = state.leavesUntil, until > started {
+                wait = until - started
+                continue
+            }
             // What is lost from here on is asked for again.
             link.withLock { $0.asks = false }
             state.doubt.begin(at: started)
@@ -184,6 +187,10 @@ final class LeaseKeeper: Service {
                 if answer.isMine, seat.standing == .holder(epoch: answer.epoch) { seat.noteLook() }
                 take(answer, &state, lease)
                 seat.noteLook()
+                if answer.isMine, answer.standbys != nil, leave(lease, answer, state.mark) {
+                    state.leavesUntil = linux_monotonic_nanoseconds() + LeaseDoubt.span
+                    continue
+                }
                 // Whoever waits looks again when it ends.
                 let left =
                     answer.isMine
@@ -196,7 +203,15 @@ final class LeaseKeeper: Service {
                 wait = Self.pause
             }
         }
-        release(lease, state)
+        release(lease, mark: state.mark)
+    }
+
+    /// Nanoseconds, or until a lease is released. False when it is time to stop.
+    private func sleep(_ wait: Int64, _ lease: PostgresLease) -> Bool {
+        // What came along with an answer is in libpq already.
+        let milliseconds = lease.takeNews() ? 0 : Int32(clamping: (wait + 999_999) / 1_000_000)
+        defer { _ = lease.takeNews() }
+        return wakeUp.sleep(milliseconds: milliseconds, orReadable: lease.descriptor)
     }
 
     /// What the thread remembers between its looks.
@@ -208,6 +223,8 @@ final class LeaseKeeper: Service {
         /// It has not held it in this life, nor gone on as its last holder.
         var isFresh = true
         var hasComplained = false
+        /// Whoever waits takes the lease meanwhile; monotonic nanoseconds.
+        var leavesUntil: Int64?
         var doubt = LeaseDoubt()
         /// What the technical alert about a restore was last told; nil: nothing since the lease was taken.
         var toldHeld: Bool?
@@ -371,23 +388,5 @@ final class LeaseKeeper: Service {
             return false
         }
         if mayRead { subscriber.allow() }
-    }
-
-    /// An orderly stop: whoever waits takes over at once.
-    private func release(_ lease: PostgresLease, _ state: Life) {
-        guard let epoch = seat.epoch else { return }
-        // With nobody there to take it, we begin again as its holder, PostgreSQL or not.
-        guard current.answer?.standbys != nil else { return }
-        do throws(StoreFailure) {
-            try lease.release(epoch)
-            file.withLock {
-                $0.write(
-                    LeaseMemory(
-                        word: .released, shard: seat.shard, epoch: epoch, pairedAt: pairedAt, mark: state.mark))
-            }
-            logger.notice("lease released", metadata: ["epoch": "\(epoch)"])
-        } catch {
-            logger.warning("the lease can't be released: it ends by itself", metadata: ["failure": "\(error)"])
-        }
     }
 }

@@ -122,6 +122,7 @@ final class SnapshotWriter: Sendable {
     let directory: SnapshotDirectory
     private let queue = DispatchQueue(label: "snapshots")
     private let logger: Logger
+    private let complaints = RepeatedWords()
 
     init(directory: SnapshotDirectory, logger: Logger) {
         self.directory = directory
@@ -144,11 +145,12 @@ final class SnapshotWriter: Sendable {
     func finish() { queue.sync {} }
 
     private func run(_ body: @escaping @Sendable (SnapshotDirectory) throws(OutageFault) -> Void) {
-        queue.async { [directory, logger] in
+        queue.async { [directory, logger, complaints] in
             do throws(OutageFault) {
                 try body(directory)
             } catch {
-                logger.error("snapshot was not written", metadata: ["cause": "\(error)"])
+                guard let count = complaints.take("\(error)") else { return }
+                logger.error("snapshot was not written", metadata: ["cause": "\(error)", "count": "\(count)"])
             }
         }
     }

@@ -174,13 +174,22 @@ struct BrokerObserver: Sendable {
         case .lostSession:
             tellOfLostSession()
         case .subscriptionRefused(let code):
-            logger.error("broker refused the subscription", metadata: ["code": "\(code)"])
+            guard let count = repeats.take("refused \(code)") else { break }
+            logger.error("broker refused the subscription", metadata: ["code": "\(code)", "count": "\(count)"])
         case .sessionTakenOver:
-            logger.error("another client took over our session: is a second instance running?")
+            guard let count = repeats.take("taken over") else { break }
+            logger.error(
+                "another client took over our session: is a second instance running?", metadata: ["count": "\(count)"])
         case .sessionContested:
-            logger.error("the broker accepts and closes at once: is a second instance running under our client id?")
+            guard let count = repeats.take("contested") else { break }
+            logger.error(
+                "the broker accepts and closes at once: is a second instance running under our client id?",
+                metadata: ["count": "\(count)"])
         case .heldTooLong:
-            logger.warning("reports are not durable in time: the broker's connection is closed until they are")
+            guard let count = repeats.take("held") else { break }
+            logger.warning(
+                "reports are not durable in time: the broker's connection is closed until they are",
+                metadata: ["count": "\(count)"])
         case .publicationsRefused(let code, let count):
             logger.error("broker refused receipts", metadata: ["code": "\(code)", "count": "\(count)"])
         }

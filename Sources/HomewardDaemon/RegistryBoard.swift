@@ -34,11 +34,12 @@ final class WakeUp: Sendable {
         wake()
     }
 
-    /// Until it is woken, or so long. False when it is time to stop.
-    func sleep(milliseconds: Int32) -> Bool {
+    /// Until it is woken, or so long, or until `other` can be read. False when it is time to stop.
+    /// - Parameter other: -1: none.
+    func sleep(milliseconds: Int32, orReadable other: Int32 = -1) -> Bool {
         guard !isStopping.load(ordering: .acquiring) else { return false }
-        var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        _ = unsafe poll(&waited, 1, milliseconds)
+        var waited = [descriptor, other].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        _ = unsafe poll(&waited, 2, milliseconds)
         var count: eventfd_t = 0
         _ = unsafe eventfd_read(descriptor, &count)
         return !isStopping.load(ordering: .acquiring)

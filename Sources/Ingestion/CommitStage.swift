@@ -67,7 +67,7 @@ public struct CommitStage {
     /// The next transaction of missed readings: how many patients, and not before that time (monotonic nanoseconds).
     var dueReadings = (size: ScheduleRound.size, next: Int64.min, hasFailed: false)
     private var poison = PoisonGauge()
-    private var lastComplaint: (words: String, tick: Int64)?
+    private let complaints = RepeatedWords()
 
     /// - Parameters:
     ///   - processor: judges in PostgreSQL's transactions; a copy of it with a memory of its own judges in an outage.
@@ -338,13 +338,11 @@ public struct CommitStage {
         return makeDurable(&batch, until: limit)
     }
 
-    /// The same words once a minute at most.
-    mutating func complain(_ failure: some CustomStringConvertible) {
-        let now = linux_monotonic_nanoseconds()
+    /// The same words once a minute, with how often that was.
+    func complain(_ failure: some CustomStringConvertible) {
         let words = failure.description
-        if let last = lastComplaint, last.words == words, now - last.tick < 60_000_000_000 { return }
-        lastComplaint = (words, now)
-        logger.error("batch not durable, trying again", metadata: ["failure": "\(words)"])
+        guard let count = complaints.take(words) else { return }
+        logger.error("batch not durable, trying again", metadata: ["failure": "\(words)", "count": "\(count)"])
     }
 }
 

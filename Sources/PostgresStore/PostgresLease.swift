@@ -33,6 +33,7 @@ public final class PostgresLease {
     private let sessions: (all: String, own: String)
     private let name: String
     private let sites: String
+    private var isListening = false
 
     private static let renewal = Statement(
         name: "renew_lease",
@@ -44,8 +45,13 @@ public final class PostgresLease {
     private static let giveUp = Statement(
         name: "release_lease",
         sql: """
-            UPDATE homeward.lease SET expires_at = now()
-            WHERE shard = $1::text AND epoch = $2::int8 AND instance = $3::text
+            WITH released AS (
+                UPDATE homeward.lease l SET expires_at = now()
+                WHERE l.shard = $1::text AND l.epoch = $2::int8 AND l.instance = $3::text
+                    AND EXISTS (SELECT FROM homeward.lease_standby s
+                        WHERE s.shard = l.shard AND s.seen_at > now() - interval '10 s')
+                RETURNING l.shard)
+            SELECT pg_notify('homeward_lease', shard) FROM released
             """)
 
     private static let other = Statement(
@@ -92,7 +98,13 @@ public final class PostgresLease {
     ///   - isStart: this life has not held it: an earlier life's is taken at once.
     ///   - mark: the most renewals ever seen; where the database is behind, what was due before waits from now on.
     public func renew(_ epoch: Int64?, isStart: Bool, mark: Int64?) throws(StoreFailure) -> Answer {
+        if !connection.isConnected { isListening = false }
         try connection.startCheckedCall()
+        // Before the look: what is released after it has a notification.
+        if !isListening {
+            _ = try connection.query("LISTEN homeward_lease", doing: "listening for the lease")
+            isListening = true
+        }
         var parameters = PostgresParameters()
         for text in [shard, instance, name, sites] { parameters.add(text) }
         if let epoch { parameters.add(epoch) } else { parameters.addNull() }
@@ -136,14 +148,20 @@ public final class PostgresLease {
             ?? 0
     }
 
-    /// Whoever waits may take it at once.
-    public func release(_ epoch: Int64) throws(StoreFailure) {
+    /// Readable when there may be news between two calls: a lease was released, or the connection is gone. -1: none.
+    public var descriptor: Int32 { connection.socket }
+
+    /// Takes in what the server said between two calls; true: a lease was released, this one or another shard's.
+    public func takeNews() -> Bool { connection.takeNotifications() }
+
+    /// Whoever waits may take it at once, and is told. False, and it is kept, where nobody has waited of late.
+    public func release(_ epoch: Int64) throws(StoreFailure) -> Bool {
         try connection.startCheckedCall()
         var parameters = PostgresParameters()
         parameters.add(shard)
         parameters.add(epoch)
         parameters.add(instance)
-        _ = try connection.run(Self.giveUp, parameters, doing: "releasing the lease")
+        return try connection.run(Self.giveUp, parameters, doing: "releasing the lease").rowCount > 0
     }
 }
 

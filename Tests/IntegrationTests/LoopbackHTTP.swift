@@ -2,10 +2,15 @@ import Foundation
 
 /// One request at a time, without a library: what a probe or a scraper does.
 enum LoopbackHTTP {
-    static func get(port: UInt16, path: String) -> (status: Int, body: String)? {
-        request(port: port, "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").map {
-            ($0.status, $0.body)
+    /// - Parameter network: whose loopback is meant; nil: this machine's.
+    static func get(
+        port: UInt16, path: String, in network: NetworkNamespace? = nil
+    ) -> (status: Int, body: String)? {
+        func ask() -> (status: Int, head: String, body: String)? {
+            request(port: port, "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         }
+        let answer = if let network { network.inside(ask) } else { ask() }
+        return answer.map { ($0.status, $0.body) }
     }
 
     /// A look of whoever has that cookie, or a form that they send.

@@ -12,6 +12,8 @@ final class Stack {
     /// Whose servers these are.
     private let host: Stack?
     private let environment: [String: String]
+    /// Where the daemon runs; nil: in this machine's network.
+    private let network: NetworkNamespace?
 
     static let ward = """
         sites:
@@ -31,6 +33,8 @@ final class Stack {
         var postgres: PrivatePostgres
         var brokerPort: UInt16
         var databasePort: UInt16
+        /// The daemon runs in it, and reaches both at their addresses there.
+        var network: NetworkNamespace?
     }
 
     /// Starts broker and database, migrates and enrols the ward.
@@ -44,8 +48,11 @@ final class Stack {
         postgres = try servers?.postgres ?? PrivatePostgres.shared()
         database = try postgres.createDatabase()
         let brokerPort = servers?.brokerPort ?? broker.port
-        let databaseURL = postgres.url(database: database)
-            .replacing(":\(postgres.port)/", with: ":\(servers?.databasePort ?? UInt16(clamping: postgres.port))/")
+        network = servers?.network
+        let databaseHost = network?.address(of: .database) ?? "127.0.0.1"
+        let databaseURL = postgres.url(database: database).replacing(
+            "127.0.0.1:\(postgres.port)/",
+            with: "\(databaseHost):\(servers?.databasePort ?? UInt16(clamping: postgres.port))/")
         directory = FileManager.default.temporaryDirectory.appending(path: "homeward-stack-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         httpPort = try PrivateBroker.freePort()
@@ -67,6 +74,7 @@ final class Stack {
         database = other.database
         environment = other.environment
         host = other
+        network = nil
         directory = FileManager.default.temporaryDirectory.appending(path: "homeward-twin-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         httpPort = try PrivateBroker.freePort()
@@ -74,8 +82,9 @@ final class Stack {
     }
 
     private func configure(brokerPort: UInt16, databaseURL: String) throws {
+        let broker = network.map { "host: \($0.address(of: .broker)), insecure: true" } ?? "host: 127.0.0.1"
         let configuration = """
-            broker: { host: 127.0.0.1, port: \(brokerPort) }
+            broker: { \(broker), port: \(brokerPort) }
             database: { url: "\(databaseURL)" }
             sites: ["*"]
             spool: { directory: \(spool.path) }
@@ -176,6 +185,7 @@ final class Stack {
         let handle = try FileHandle(forWritingTo: logFile)
         try handle.seekToEnd()
         let process = Process()
+        let launcher = (network?.launcher ?? []) + launcher
         let command = try launcher + [Self.executable.path, "serve", "--config", configurationFile.path]
         process.executableURL = command.first.map { URL(filePath: $0) }
         process.arguments = Array(command.dropFirst())
@@ -227,7 +237,7 @@ final class Stack {
     // MARK: - What the outside sees
 
     func get(_ path: String) -> (status: Int, body: String)? {
-        LoopbackHTTP.get(port: httpPort, path: path)
+        LoopbackHTTP.get(port: httpPort, path: path, in: network)
     }
 
     /// The value of one series; nil when it is not on the page.

@@ -16,14 +16,17 @@ final class WebhookCatcher: Sendable {
 
     private let descriptor: Int32
     let port: UInt16
+    private let host: String
     private let received = Mutex<[Arrival]>([])
     private let manner = Mutex(Manner.takes)
 
-    init() throws {
+    /// - Parameter host: the address that it listens on.
+    init(host: String = "127.0.0.1") throws {
+        self.host = host
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        address.sin_addr.s_addr = unsafe inet_addr(host)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let descriptor = descriptor
         let bound = unsafe withUnsafeMutablePointer(to: &address) {
@@ -48,7 +51,7 @@ final class WebhookCatcher: Sendable {
 
     deinit { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
-    var url: String { "http://127.0.0.1:\(port)/hook" }
+    var url: String { "http://\(host):\(port)/hook" }
     var bodies: [String] { received.withLock { $0.map(\.body) } }
     /// What was taken, in the order of coming; a notification whose answer was lost was taken.
     var arrivals: [Arrival] { received.withLock { $0 } }

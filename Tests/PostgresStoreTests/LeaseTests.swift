@@ -1,6 +1,7 @@
 import Alerting
 import Clinical
 import Foundation
+import Glibc
 import Ingestion
 import Registry
 import TestSupport
@@ -64,8 +65,17 @@ extension PostgresStoreSuite {
             try Self.hold(database)
             let late = try a.renew(1, isStart: false, mark: nil)
             #expect(!late.isMine && late.epoch == 2 && late.holder == "host-b")
-            try b.release(2)
+            #expect(try b.release(2))
+            // Whoever waits hears of it.
+            var waiter = pollfd(fd: a.descriptor, events: Int16(POLLIN), revents: 0)
+            #expect(unsafe poll(&waiter, 1, 60_000) == 1)
+            #expect(a.takeNews())
             #expect(try a.renew(1, isStart: false, mark: nil).epoch == 3)
+            // And what it holds now it keeps while nobody waits for it.
+            try Self.hold(database)
+            try database.query("UPDATE homeward.lease_standby SET seen_at = now() - interval '1 minute'")
+            #expect(try !a.release(3))
+            #expect(try !b.renew(nil, isStart: false, mark: nil).isMine)
         }
 
         @Test func anInstanceThatStartsAgainTakesItsOwnLeaseBackAtOnce() throws {

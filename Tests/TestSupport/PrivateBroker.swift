@@ -14,13 +14,14 @@ public final class PrivateBroker: @unchecked Sendable {
 
     /// - Parameters:
     ///   - options: further lines of mosquitto.conf. `{directory}` in them stands for the broker's directory.
-    ///   - listener: lines that belong to the listener, such as certificates.
+    ///   - listener: lines that belong to the listener, such as certificates. `{port}` in them stands for its port.
     ///   - files: written to the broker's directory before it starts.
     public init(
         options: [String] = [], listener: [String] = [], anonymous: Bool = true, files: [String: String] = [:],
         starts: Bool = true
     ) throws {
-        port = try Self.freePort()
+        let port = try Self.freePort()
+        self.port = port
         directory = FileManager.default.temporaryDirectory.appending(
             path: "homeward-broker-\(UUID().uuidString)", directoryHint: .isDirectory)
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -34,7 +35,7 @@ public final class PrivateBroker: @unchecked Sendable {
         ]
         lines += options
         lines.append("listener \(port) 127.0.0.1")
-        lines += listener
+        lines += listener.map { $0.replacing("{port}", with: "\(port)") }
         let path = directory.path(percentEncoded: false)
         self.options = lines.map { $0.replacing("{directory}/", with: path).replacing("{directory}", with: path) }
         if starts { try start() }

@@ -27,11 +27,13 @@ public final class PrivatePostgres: Sendable {
 
     private var data: String { directory.appending(path: "data").path }
 
-    /// - Parameter settings: over those of the cluster, by name.
-    public init(settings: [String: String] = [:]) throws {
+    /// - Parameters:
+    ///   - settings: over those of the cluster, by name.
+    ///   - address: an address of this machine on which it listens as well, and trusts whoever is in its subnet of four.
+    public init(settings: [String: String] = [:], address: String? = nil) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "homeward-postgres-\(UUID().uuidString)")
         port = try Self.freePort()
-        self.settings = settings
+        self.settings = address.map { settings.merging(["listen_addresses": "127.0.0.1,\($0)"]) { $1 } } ?? settings
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
         if geteuid() == 0 { try Self.run(["/bin/chown", "postgres:", directory.path]) }
         // It reads until the last writer is gone, which is this process: then it stops the cluster and tidies up.
@@ -59,8 +61,9 @@ public final class PrivatePostgres: Sendable {
             "--encoding=UTF8", "--locale=C.UTF-8",
         ])
         let rules = try String(contentsOfFile: data + "/pg_hba.conf", encoding: .utf8)
-        try Self.write(
-            "host all \(Self.roleWithPassword) 127.0.0.1/32 scram-sha-256\n" + rules, to: data + "/pg_hba.conf")
+        let subnet = address.map { "host all all \($0)/30 trust\n" } ?? ""
+        let password = "host all \(Self.roleWithPassword) 127.0.0.1/32 scram-sha-256\n"
+        try Self.write(password + rules + subnet, to: data + "/pg_hba.conf")
         try start()
         try query("CREATE ROLE \(Self.roleWithPassword) LOGIN PASSWORD 'right'")
     }

@@ -1,6 +1,7 @@
 import Alerting
 import Dispatch
 import Ingestion
+import Instruments
 import Logging
 import RingBuffer
 import Synchronization

@@ -85,6 +85,23 @@ private let libraryStart: Int32 = mosquitto_lib_init()
             unsafe mosquitto_connect_bind_async(pointer, settings.host, Int32(settings.port), keepalive, nil))
         // A process that we start must not inherit the connection.
         _ = fcntl(unsafe mosquitto_socket(pointer), F_SETFD, FD_CLOEXEC)
+        noticeSilence()
+    }
+
+    /// A peer whose machine or network is gone is noticed within some 10 s, with something to send or without; MQTT's own
+    /// keepalive takes twice its interval. Where the system refuses, that is all there is.
+    private func noticeSilence() {
+        let options: [(level: Int32, name: Int32, value: Int32)] = [
+            (SOL_SOCKET, SO_KEEPALIVE, 1), (Int32(IPPROTO_TCP), TCP_KEEPIDLE, 5),
+            (Int32(IPPROTO_TCP), TCP_KEEPINTVL, 2), (Int32(IPPROTO_TCP), TCP_KEEPCNT, 3),
+            // Milliseconds.
+            (Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 10_000),
+        ]
+        for option in options {
+            var value = option.value
+            unsafe setsockopt(
+                mosquitto_socket(pointer), option.level, option.name, &value, socklen_t(MemoryLayout<Int32>.size))
+        }
     }
 
     /// Only libmosquitto's blocking connect takes CONNECT's properties, but it keeps them for later ones before it

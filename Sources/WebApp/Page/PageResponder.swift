@@ -3,6 +3,7 @@ import Clinical
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
+import Instruments
 import Logging
 import NIOCore
 import Synchronization
@@ -20,6 +21,7 @@ struct PageResponder: Sendable {
     let logger: Logger
     let streams = StreamCount()
     let limit = SignInLimit()
+    private let complaints = RepeatedWords()
 
     /// A form is short; what says to be longer is refused unread.
     static let formLimit = 16 * 1024
@@ -60,8 +62,8 @@ struct PageResponder: Sendable {
                 return answer
             }
         } catch {
-            if case .misconfigured(let what) = error {
-                logger.error("the page can't be served", metadata: ["cause": "\(what)"])
+            if case .misconfigured(let what) = error, let count = complaints.take(what) {
+                logger.error("the page can't be served", metadata: ["cause": "\(what)", "count": "\(count)"])
             }
             var answer = html(
                 PageFrame.message(

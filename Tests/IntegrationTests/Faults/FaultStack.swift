@@ -8,6 +8,7 @@ final class FaultStack {
     let hook: WebhookCatcher
     private let brokerLink: FaultProxy
     let databaseLink: FaultProxy
+    private let network: NetworkNamespace?
     private var disk: TinyDisk?
     private let clock: FaultyClock?
     /// Processes that ran under the clock, each of which leaves something behind.
@@ -25,20 +26,26 @@ final class FaultStack {
         "log_type none", "log_type error", "log_type warning", "log_type notice",
     ]
 
-    /// - Parameter cluster: instead of the one that all seeds share.
+    /// - Parameters:
+    ///   - cluster: instead of the one that all seeds share.
+    ///   - network: the daemon's own, without proxies; the cluster listens there.
     init(
         registry: String = FaultWard.registry, cluster: PrivatePostgres? = nil, withTinyDisk: Bool = false,
-        withClock: Bool = false
+        withClock: Bool = false, network: NetworkNamespace? = nil
     ) throws {
-        let broker = try PrivateBroker(options: Self.brokerOptions)
+        let broker = try PrivateBroker(
+            options: Self.brokerOptions,
+            listener: network.map { ["listener {port} \($0.address(of: .broker))"] } ?? [])
         let postgres = try cluster ?? Self.postgres.get()
-        hook = try WebhookCatcher()
+        hook = try network.map { try WebhookCatcher(host: $0.address(of: .broker)) } ?? WebhookCatcher()
+        self.network = network
         brokerLink = try FaultProxy(to: broker.port)
         databaseLink = try FaultProxy(to: UInt16(clamping: postgres.port))
         stack = try Stack(
             registry: registry, webhook: hook.url,
             servers: Stack.Servers(
-                broker: broker, postgres: postgres, brokerPort: brokerLink.port, databasePort: databaseLink.port))
+                broker: broker, postgres: postgres, brokerPort: network == nil ? brokerLink.port : broker.port,
+                databasePort: network == nil ? databaseLink.port : UInt16(clamping: postgres.port), network: network))
         disk = withTinyDisk ? TinyDisk(at: stack.spool, megabytes: 4) : nil
         if withTinyDisk, disk == nil { print("faults: no right to mount, so the spool's disk is not filled") }
         clock = withClock ? try FaultyClock(in: FileManager.default.temporaryDirectory) : nil
@@ -93,7 +100,7 @@ final class FaultStack {
         case .databaseKilled, .databaseFrozen, .backendKilled, .backendsFrozen, .databaseReadOnly, .databaseDiskFull:
             return try inflictOnDatabase(fault)
         case .linkReset, .linkStalled, .linkHalfOpen, .linkSlow:
-            return inflictOnLink(fault)
+            return try inflictOnLink(fault)
         case .spoolDiskFull:
             disk?.fill()
             return { self.disk?.empty() }
@@ -114,8 +121,11 @@ final class FaultStack {
         try setReadOnly(false)
     }
 
-    private func inflictOnLink(_ fault: Fault) -> () -> Void {
+    private func inflictOnLink(_ fault: Fault) throws -> () throws -> Void {
         switch fault {
+        case .linkStalled(let link) where network != nil:
+            try network?.pull(link)
+            return { try self.network?.plugIn(link) }
         case .linkReset(let link):
             proxy(link).reset()
             return {}

@@ -1,21 +1,21 @@
 import Synchronization
 import Testing
 
-@testable import HomewardDaemon
+@testable import Instruments
 
 @Suite struct RepeatedWordsTests {
     @Test func `the same words are logged once a minute, with how often they were said`() {
-        let now = Mutex<Int64>(0)
+        let now = Mutex(Duration.zero)
         let words = RepeatedWords { now.withLock { $0 } }
         #expect(words.take("refused") == 1)
         #expect(words.take("refused") == nil)
         #expect(words.take("another") == 1)
-        now.withLock { $0 = 59_999_999_999 }
+        now.withLock { $0 = .milliseconds(59_999) }
         #expect(words.take("refused") == nil)
-        now.withLock { $0 = 60_000_000_000 }
+        now.withLock { $0 = .seconds(60) }
         #expect(words.take("refused") == 3)
         #expect(words.take("refused") == nil)
-        now.withLock { $0 = 3_600_000_000_000 }
+        now.withLock { $0 = .seconds(3600) }
         #expect(words.take("refused") == 1, "what was not said within ten minutes is forgotten")
     }
 }
