@@ -130,6 +130,8 @@ installation() {
     [ "$(inside stat -c %a%U:%G /etc/homeward/tls)" = 750root:homeward ] || fail "keys are not for the daemon's group"
     expect "bash's completion" inside bash -c \
         '. /usr/share/bash-completion/completions/homeward && complete -p homeward'
+    # Where zsh looks for what it loads by its first line.
+    [ "$(inside head -n 1 /usr/share/zsh/vendor-completions/_homeward)" = '#compdef homeward' ] || fail "zsh's completion"
     local said
     said=$(inside systemd-analyze verify --man=no homeward.service homeward@north.service homeward-doctor.timer \
         homeward-doctor@north.timer homeward-retention.timer 2>&1)

@@ -38,6 +38,17 @@ struct CommitAccounts {
         for (reason, count) in report.readingsRefused { instruments.readingsRefused[reason.rawValue].add(count) }
         for (reason, count) in report.statusesRefused { instruments.statusesRefused[reason.rawValue].add(count) }
         raised(report.notifying, batch, now: now)
+        for change in report.memory.episodes {
+            // What a person does is logged where it is done.
+            for event in change.events where [.backInRange, .enteredInError].contains(event.transition) {
+                logger.info(
+                    "alert changed",
+                    metadata: [
+                        "alert": "\(change.episode.id)", "transition": "\(event.transition.rawValue)",
+                        "state": "\(change.episode.state.rawValue)",
+                    ])
+            }
+        }
         for change in report.escalated {
             logger.notice(
                 "alert escalated",
@@ -91,11 +102,12 @@ struct CommitAccounts {
             if let tick = key.flatMap({ ticks[$0] }) {
                 instruments.reportToAlertSeconds.observe(Double(now - tick) / 1e9)
             }
+            let transition = change.events.last { $0.transition.notifies }?.transition ?? .opened
             logger.info(
                 "alert raised",
                 metadata: [
                     "alert": "\(episode.id)", "rule": "\(episode.rule)", "class": "\(episode.alertClass.rawValue)",
-                    "severity": "\(episode.severity.rawValue)",
+                    "severity": "\(episode.severity.rawValue)", "transition": "\(transition.rawValue)",
                 ])
         }
     }

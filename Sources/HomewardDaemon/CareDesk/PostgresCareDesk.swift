@@ -189,7 +189,8 @@ final class PostgresCareDesk: CareDesk, Service {
             case .unshelve: .unshelve
             case .resolve: .resolve
             }
-        return try await threads.run { tools throws(StoreFailure) -> DeskAnswer<Result<Episode, AlertActionRefusal>> in
+        return try await threads.run {
+            [logger] tools throws(StoreFailure) -> DeskAnswer<Result<Episode, AlertActionRefusal>> in
             guard let viewer = try tools.reader.viewer(session, isActivity: true) else { return .signedOut }
             var actor = AlertActor(account: viewer.careManager.description, careManager: viewer.careManager)
             var recipient: Identifier?
@@ -201,6 +202,10 @@ final class PostgresCareDesk: CareDesk, Service {
             let result = try tools.desk.act(
                 action, on: request.alert, by: actor, note: request.note, seen: request.seen, within: session,
                 minorOnly: request.verb == .acknowledgeMinor, handingTo: recipient, at: now)
+            if case .success(let episode) = result {
+                logger.info(
+                    "alert acted on", metadata: ["alert": "\(episode.id)", "state": "\(episode.state.rawValue)"])
+            }
             return result.map { .seen($0) } ?? .notThere
         }
     }

@@ -15,6 +15,8 @@ extension FaultSuite {
                 cluster: PrivatePostgres(address: network.address(of: .database)), network: network)
             try faulty.startPreparedDaemon()
             let first = faulty.stack
+            // Plain text to another machine, as it was told: said at each start.
+            #expect(first.log.contains("broker.insecure is true"))
             let second = try Stack(beside: first)
             try second.startDaemon()
             try second.expectStandby()
