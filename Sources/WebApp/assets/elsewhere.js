@@ -10,7 +10,7 @@ const say = (words, isBad) => {
     line.setAttribute("role", "status");
     document.getElementById("content").prepend(line);
   }
-  line.className = isBad ? "notice bad" : "notice";
+  line.className = isBad ? "elsewhere bad" : "elsewhere";
   line.textContent = words;
 };
 
