@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Homeward at work, on this machine alone: a private broker and a private PostgreSQL cluster on free loopback ports, the
-# daemon, a simulated ward and recorded readings, and alerts as they arrive. From a bare Debian 12 with a Swift 6
-# toolchain, as root or with sudo. Ends, and cleans up, on Ctrl-C or after --seconds N.
+# daemon, a simulated ward and recorded readings, and alerts as they arrive; then the address of the care managers' page
+# with a ready sign-in. From a bare Debian 12 with a Swift 6 toolchain, as root or with sudo. Ends, and cleans up, on
+# Ctrl-C or after --seconds N.
 #
 #   deploy/demo.sh [--seconds N] [--patients N] [--rate R] [--screenshots DIRECTORY]
 #
@@ -107,12 +108,16 @@ explain_page() {
 The care managers' page of the simulated ward, and of the readers to try by hand (another site: each sees its own):
 
   http://127.0.0.1:$http_port
-  code ${page_users[0]} or ${page_users[1]}, password $page_password, and six digits, which an authenticator app
-  makes of the addresses below, or
 
-    perl deploy/demo/code.pl '${page_addresses[0]}'
-    perl deploy/demo/code.pl '${page_addresses[1]}'
+  code ${page_users[0]}   password $page_password   six digits $(perl deploy/demo/code.pl "${page_addresses[0]}")
+  code ${page_users[1]}      password $page_password   six digits $(perl deploy/demo/code.pl "${page_addresses[1]}")
 
+The digits are good for half a minute. An authenticator app makes them of the addresses below, and so does
+
+  perl deploy/demo/code.pl '${page_addresses[0]}'
+  perl deploy/demo/code.pl '${page_addresses[1]}'
+
+$1
 TEXT
 }
 
@@ -165,7 +170,7 @@ explain() {
     local now='$(date -u +%Y-%m-%dT%H:%M:%SZ)' id='try-$(date +%s)'
     cat <<TEXT
 
-Try a reading of your own in another terminal (its receipt, then its alert above):
+Try a reading of your own in another terminal (its receipt, then its alert on the page):
 
   mosquitto_sub -h 127.0.0.1 -p $broker_port -q 1 -C 1 -W 10 -t homeward/v1/demo/demo-0001/receipt & sleep 0.2; \\
   mosquitto_pub -h 127.0.0.1 -p $broker_port -q 1 -t homeward/v1/demo/demo-0001/report -m \\
@@ -270,18 +275,33 @@ add_users
 start_daemon
 say "the daemon is ready; $patients patients, $rate reports a second, and recorded weights and glucose"
 explain
-explain_page
 start_readers
 publish_faults
 
+# The first alerts are shown here, and the rest on the page: nothing scrolls the sign-in away.
 end=$((SECONDS + seconds))
+quiet=$((SECONDS + (seconds > 0 ? seconds / 2 : 30)))
+how_it_ends="The ward goes on until Ctrl-C."
+if [ "$seconds" -gt 0 ]; then how_it_ends="The ward goes on for $seconds seconds in all."; fi
+if [ -t 0 ]; then how_it_ends+=" Enter makes fresh digits."; fi
+is_quiet=
 while [ -z "$stopping" ] && { [ "$seconds" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; }; do
     kill -0 "$daemon" 2>/dev/null || { echo "the daemon has ended:" >&2; tail -n 20 "$work/homeward.log" >&2; exit 1; }
-    show_alerts
-    show_figures
-    # In the background, so that a signal ends it at once.
-    sleep 2 &
-    wait $! || true
+    if [ -z "$is_quiet" ]; then
+        show_alerts
+        show_figures
+        if [ "$SECONDS" -ge "$quiet" ]; then
+            is_quiet=yes
+            explain_page "$how_it_ends"
+        fi
+    fi
+    if [ -t 0 ]; then
+        if read -r -t 2; then explain_page "$how_it_ends"; fi
+    else
+        # In the background, so that a signal ends it at once.
+        sleep 2 &
+        wait $! || true
+    fi
 done
 
 trap '' INT TERM

@@ -51,6 +51,8 @@ public enum AlertActionRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case noSuchCareManager
     /// It worsened, or spoke again, after what the person saw.
     case changedSince(seen: Int32, now: Int32)
+    /// Another took or acknowledged it after what the person saw.
+    case isOf(String, since: Instant)
 
     public var description: String {
         switch self {
@@ -68,7 +70,23 @@ public enum AlertActionRefusal: Error, Hashable, Sendable, CustomStringConvertib
         case .noSuchCareManager: "there is nobody of that code at this site who may act"
         case .changedSince(let seen, let now):
             "it has worsened or spoken again since what you saw (you saw event \(seen), now it is at \(now)): look again"
+        case .isOf(let holder, _): "it is \(holder)'s by now: look again"
         }
+    }
+}
+
+/// Who took or acknowledged an alert last.
+public struct AlertClaim: Hashable, Sendable {
+    /// A care manager's code, else an account.
+    public var holder: String
+    /// Its event.
+    public var revision: Int32
+    public var at: Instant
+
+    public init(holder: String, revision: Int32, at: Instant) {
+        self.holder = holder
+        self.revision = revision
+        self.at = at
     }
 }
 
@@ -79,9 +97,10 @@ extension Episode {
     ///   - explanation: what was done, as JSON, for the event.
     ///   - seen: the last event that the person saw; nil where they saw it as it is.
     ///   - spoke: the last event that notified.
+    ///   - claim: who has it: two who take it at once are not both told that it is theirs.
     public func after(
         _ action: AlertAction, by actor: AlertActor, note: String? = nil, explanation: String = "{}",
-        seen: Int32? = nil, spoke: Int32, at instant: Instant
+        seen: Int32? = nil, spoke: Int32, claim: AlertClaim? = nil, at instant: Instant
     ) throws(AlertActionRefusal) -> EpisodeChange {
         let isUnseen = state == .resolved && acknowledgedAt == nil
         if state == .resolved, action != .acknowledge || !isUnseen { throw .alreadyResolved }
@@ -97,6 +116,9 @@ extension Episode {
             transition = .acknowledged
         case .take:
             if state == .shelved { throw .isShelved }
+            if let seen, let claim, seen < claim.revision, ![actor.name, actor.account].contains(claim.holder) {
+                throw .isOf(claim.holder, since: claim.at)
+            }
             if state == .open { next.acknowledge(at: instant) }
             transition = .taken
         case .shelve(let end):

@@ -37,6 +37,8 @@ public protocol CareDesk: PatientDesk {
     ) async throws(CareDeskUnavailable) -> DeskAnswer<Bool>
     /// An element whenever the worklist may have changed; nothing piles up while nobody reads. Ends when the desk closes.
     func news() -> AsyncStream<Void>
+    /// Somebody awaits news, and for twenty seconds nobody could have told any: what is shown may be old.
+    var isBehind: Bool { get }
 }
 
 /// The desk can't answer now; `description` has no patient data.

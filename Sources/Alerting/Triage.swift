@@ -250,12 +250,23 @@ public struct TriageSnapshot: Sendable {
         public var alert: TriageFacts.Alert
         /// Grows with everything that happens to it.
         public var revision: Int32
+        public var id: AlertID
+        /// Of an open red its last event that notified.
+        public var spoke: Int32?
+        /// Who took it last, else who acknowledged it; nil while it is open.
+        public var holder: String?
 
-        public init(subject: Subject, alertClass: AlertClass, alert: TriageFacts.Alert, revision: Int32 = 0) {
+        public init(
+            subject: Subject, alertClass: AlertClass, alert: TriageFacts.Alert, revision: Int32 = 0,
+            id: AlertID = AlertID(high: 0, low: 0), spoke: Int32? = nil, holder: String? = nil
+        ) {
             self.subject = subject
             self.alertClass = alertClass
             self.alert = alert
             self.revision = revision
+            self.id = id
+            self.spoke = spoke
+            self.holder = holder
         }
     }
 

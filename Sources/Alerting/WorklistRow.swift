@@ -8,6 +8,8 @@ public final class WorklistRow: Hashable, Sendable {
     public let name: String?
     public let conditions: [String]
     public let isHighRisk: Bool
+    /// The clinical alerts about the patient that are not resolved, the worst first and of the same the longest waiting.
+    public let alerts: [TriageSnapshot.OpenAlert]
     /// Clinical alerts that nobody has answered.
     public let unanswered: Int
     public let unansweredSince: Instant?
@@ -25,14 +27,17 @@ public final class WorklistRow: Hashable, Sendable {
     private let rank: Int
 
     public init(
-        triage: Triage, name: String?, conditions: [String], isHighRisk: Bool, unanswered: Int,
-        unansweredSince: Instant?, muted: Int, recoveredUnseen: Int, followUp: FollowUp? = nil,
-        reviewedAt: Instant? = nil
+        triage: Triage, name: String?, conditions: [String], isHighRisk: Bool,
+        alerts: [TriageSnapshot.OpenAlert] = [], unanswered: Int, unansweredSince: Instant?, muted: Int,
+        recoveredUnseen: Int, followUp: FollowUp? = nil, reviewedAt: Instant? = nil
     ) {
         self.triage = triage
         self.name = name
         self.conditions = conditions
         self.isHighRisk = isHighRisk
+        self.alerts = alerts.sorted {
+            ($1.alert.severity, $0.alert.raisedAt, $0.id) < ($0.alert.severity, $1.alert.raisedAt, $1.id)
+        }
         self.unanswered = unanswered
         self.unansweredSince = unansweredSince
         self.muted = muted
@@ -59,8 +64,9 @@ public final class WorklistRow: Hashable, Sendable {
     public static func == (left: WorklistRow, right: WorklistRow) -> Bool {
         left === right
             || left.triage == right.triage && left.name == right.name && left.conditions == right.conditions
-                && left.isHighRisk == right.isHighRisk && left.unanswered == right.unanswered
-                && left.unansweredSince == right.unansweredSince && left.muted == right.muted
+                && left.isHighRisk == right.isHighRisk && left.alerts == right.alerts
+                && left.unanswered == right.unanswered && left.unansweredSince == right.unansweredSince
+                && left.muted == right.muted
                 && left.recoveredUnseen == right.recoveredUnseen && left.followUp == right.followUp
                 && left.reviewedAt == right.reviewedAt
     }
@@ -108,11 +114,13 @@ public struct Worklist: Sendable {
     public let conditions: [String]
     public let sites: [Identifier]
     public var others: [Episode]
+    /// Of those that are open and red, the last event that notified.
+    public var othersSpoke: [AlertID: Int32]
     /// The names of the site's care managers.
     public var team: [Identifier: String]
 
     public init(
-        viewer: Viewer, at: Instant, rows: [WorklistRow], others: [Episode],
+        viewer: Viewer, at: Instant, rows: [WorklistRow], others: [Episode], othersSpoke: [AlertID: Int32] = [:],
         team: [Identifier: String]
     ) {
         self.viewer = viewer
@@ -130,6 +138,7 @@ public struct Worklist: Sendable {
         self.conditions = conditions.sorted()
         self.sites = sites.sorted { $0.description < $1.description }
         self.others = others
+        self.othersSpoke = othersSpoke
         self.team = team
     }
 }

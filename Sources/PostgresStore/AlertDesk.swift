@@ -39,6 +39,13 @@ public final class AlertDesk {
             SELECT max(revision) FROM homeward.alert_event
             WHERE alert = $1::uuid AND transition = ANY ($2::text[])
             """)
+    private static let claim = Statement(
+        name: "alert_claim",
+        sql: """
+            SELECT actor, revision, at FROM homeward.alert_event
+            WHERE alert = $1::uuid AND transition IN ('acknowledged', 'taken')
+            ORDER BY revision DESC LIMIT 1
+            """)
     private static let role = Statement(
         name: "care_manager_role",
         sql: """
@@ -132,11 +139,12 @@ public final class AlertDesk {
         else { return nil }
         parameters.addTexts(of: EpisodeEvent.Transition.allCases.filter(\.notifies)) { $0.rawValue }
         let spoke = try connection.run(Self.spoke, parameters, doing: "acting on an alert").int32(0, 0)
+        let claim = try claim(on: alert)
         let change: EpisodeChange
         do throws(AlertActionRefusal) {
             change = try episode.after(
                 action, by: actor, note: note, explanation: Self.explanation(action, actor, note, seen), seen: seen,
-                spoke: spoke ?? 0, at: instant)
+                spoke: spoke ?? 0, claim: claim, at: instant)
         } catch {
             return .failure(error)
         }
@@ -155,6 +163,16 @@ public final class AlertDesk {
         }
         _ = try connection.run(calls, doing: "acting on an alert")
         return .success(change.episode)
+    }
+
+    private func claim(on alert: AlertID) throws(StoreFailure) -> AlertClaim? {
+        var parameters = PostgresParameters()
+        parameters.add((alert.high, alert.low))
+        let found = try connection.run(Self.claim, parameters, doing: "acting on an alert")
+        guard let holder = found.text(0, 0), let revision = found.int32(0, 1), let at = found.instant(0, 2) else {
+            return nil
+        }
+        return AlertClaim(holder: holder, revision: revision, at: at)
     }
 
     private static func explanation(

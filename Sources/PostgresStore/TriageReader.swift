@@ -69,7 +69,16 @@ public final class TriageReader {
     private static let alerts = Statement(
         name: "triage_alerts",
         sql: """
-            SELECT subject_type, subject, class, rule, severity, state, raised_at, revision FROM homeward.alert
+            SELECT subject_type, subject, class, rule, severity, state, raised_at, revision, id,
+                CASE WHEN state = 'open' AND severity = 'red' THEN (
+                    SELECT e.revision FROM homeward.alert_event e
+                    WHERE e.alert = a.id AND e.transition IN ('opened', 'worsened', 'reopened')
+                    ORDER BY e.revision DESC LIMIT 1) END,
+                CASE WHEN state IN ('acknowledged', 'shelved') THEN coalesce((
+                    SELECT e.actor FROM homeward.alert_event e
+                    WHERE e.alert = a.id AND e.transition IN ('acknowledged', 'taken')
+                    ORDER BY e.revision DESC LIMIT 1), acknowledged_by) END
+            FROM homeward.alert a
             WHERE state <> 'resolved' AND (class = 'clinical' OR rule = ANY ($1::text[]))
                 AND ($2::text IS NULL OR site IS NULL OR site = $2::text)
             """)
@@ -216,7 +225,8 @@ public final class TriageReader {
                 let alertClass = alerts.text(row, 2).flatMap({ AlertClass(rawValue: $0) }),
                 let rule = alerts.text(row, 3), let severity = alerts.text(row, 4).flatMap({ Severity(rawValue: $0) }),
                 let state = alerts.text(row, 5).flatMap({ AlertState(rawValue: $0) }),
-                let raisedAt = alerts.instant(row, 6), let revision = alerts.int32(row, 7)
+                let raisedAt = alerts.instant(row, 6), let revision = alerts.int32(row, 7),
+                let id = alerts.uuid(row, 8)
             else {
                 // An alert that is left out could be a red.
                 throw StoreFailure(kind: .misconfigured, message: "reading open alerts: a row can't be understood")
@@ -225,7 +235,8 @@ public final class TriageReader {
                 TriageSnapshot.OpenAlert(
                     subject: subject, alertClass: alertClass,
                     alert: TriageFacts.Alert(rule: rule, severity: severity, state: state, raisedAt: raisedAt),
-                    revision: revision))
+                    revision: revision, id: AlertID(high: id.high, low: id.low), spoke: alerts.int32(row, 9),
+                    holder: alerts.text(row, 10)))
         }
     }
 }

@@ -166,8 +166,12 @@ public final class WebReader {
         name: "web_others",
         sql: """
             SELECT id, subject_type, subject, site, device, rule, class, severity, state, late, raised_at, summary,
-                escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision
-            FROM homeward.alert
+                escalation_level, worst, acknowledged_at, worst_acknowledged, latest_taken_at, revision,
+                CASE WHEN state = 'open' AND severity = 'red' THEN (
+                    SELECT e.revision FROM homeward.alert_event e
+                    WHERE e.alert = a.id AND e.transition IN ('opened', 'worsened', 'reopened')
+                    ORDER BY e.revision DESC LIMIT 1) END
+            FROM homeward.alert a
             WHERE state <> 'resolved' AND subject_type <> 'patient'
             ORDER BY array_position(ARRAY['red', 'amber', 'info'], severity), raised_at, id
             LIMIT 200
@@ -179,6 +183,8 @@ public final class WebReader {
         public var patients: Set<Identifier>?
         /// Open alerts of the site that are about no patient.
         public var others: [Episode]
+        /// Of those that are open and red, the last event that notified.
+        public var othersSpoke: [AlertID: Int32]
     }
 
     /// Who looks at the worklist, which is recorded; nil when the session has ended.
@@ -194,9 +200,15 @@ public final class WebReader {
                 let rows = try reader.connection.run(Self.patients, PostgresParameters(), doing: "reading patients")
                 patients = Set((0..<rows.rowCount).compactMap { rows.identifier($0, 0) })
             }
-            let others = try EpisodeRow.episodes(
-                try reader.connection.run(Self.others, PostgresParameters(), doing: "reading alerts"))
-            return Visible(viewer: viewer, patients: patients, others: others)
+            let others = try reader.connection.run(Self.others, PostgresParameters(), doing: "reading alerts")
+            var spoke: [AlertID: Int32] = [:]
+            for row in 0..<others.rowCount {
+                if let id = others.uuid(row, 0), let last = others.int32(row, 18) {
+                    spoke[AlertID(high: id.high, low: id.low)] = last
+                }
+            }
+            return Visible(
+                viewer: viewer, patients: patients, others: try EpisodeRow.episodes(others), othersSpoke: spoke)
         }
     }
 }

@@ -85,6 +85,23 @@ private func alert(_ state: AlertState = .open, _ severity: Severity = .red) -> 
         }
     }
 
+    /// Two nurses press "I have it" at once: the second is told whose it is.
+    @Test func whatAnotherHasIsNotTakenUnseen() throws {
+        let claim = AlertClaim(holder: "cm-02", revision: 3, at: noon - .minutes(2))
+        for state in [AlertState.open, .acknowledged] {
+            #expect(throws: AlertActionRefusal.isOf("cm-02", since: noon - .minutes(2))) {
+                try alert(state).after(.take, by: actor, seen: 2, spoke: 2, claim: claim, at: noon)
+            }
+            // Whoever has seen that takes it over, and one's own is one's own.
+            for (seen, holder) in [(Int32(3), "cm-02"), (2, "cm-01")] {
+                let own = AlertClaim(holder: holder, revision: 3, at: noon)
+                #expect(throws: Never.self) {
+                    try alert(state).after(.take, by: actor, seen: seen, spoke: 2, claim: own, at: noon)
+                }
+            }
+        }
+    }
+
     @Test func anAcknowledgementRemembersHowBadItWas() throws {
         let seen = try alert().after(.acknowledge, by: actor, spoke: 1, at: noon).episode
         #expect(seen.acknowledgedAt == noon)

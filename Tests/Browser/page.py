@@ -395,6 +395,65 @@ def look_at_the_leads_otherwise(browser, lead):
         context.close()
 
 
+def see_it_in_seven_tabs(page):
+    """Seven tabs of one browser, and one of a patient: all hear of a red, and whichever can't says that it is not live."""
+    tabs = [page] + [page.context.new_page() for _ in range(6)]
+    elsewhere = page.context.new_page()
+    for tab in tabs:
+        tab.set_default_timeout(patience)
+        tab.goto(url + ("/?q=nobody" if tab is tabs[1] else "/"), wait_until="domcontentloaded")
+    elsewhere.goto(url + "/patients/P0002", wait_until="domcontentloaded")
+    for tab in tabs:
+        expect(tab.locator("#live")).to_have_text("Live")
+        expect(tab.locator("tr[data-patient=P0001][data-state=red]")).to_have_count(0)
+    elsewhere.wait_for_function("sessionStorage.getItem('reds')", timeout=patience)
+    # The keyboard stays where it is; one tab's questions are never answered.
+    tabs[1].get_by_role("link", name="Show all").focus()
+    tabs[2].route("**/?*part=list*", lambda route: None)
+    publish("seven" + str(time.time()), '{"kind":"spo2","value":79,"unit":"%"}')
+    for tab in tabs[:2] + tabs[3:]:
+        expect(tab.locator("#announce")).to_contain_text("New red: Ada")
+        expect(tab.locator("#live")).to_have_text("Live")
+    for tab in [tabs[0]] + tabs[3:]:
+        expect(tab.locator("tr[data-patient=P0001]")).to_have_attribute("data-state", "red")
+    expect(tabs[1].get_by_role("link", name="Show all")).to_be_focused()
+    expect(tabs[1].locator("#list")).to_contain_text("red not in this list")
+    expect(elsewhere.locator("#elsewhere")).to_contain_text("New red: Ada")
+    expect(tabs[2].locator("#live")).to_contain_text("Not live")
+    expect(tabs[2]).to_have_title(re.compile("^NOT LIVE"))
+    expect(tabs[2].locator("tr[data-patient=P0001]")).not_to_have_attribute("data-state", "red")
+    tabs[2].unroute("**/?*part=list*")
+    expect(tabs[2].locator("tr[data-patient=P0001]")).to_have_attribute("data-state", "red")
+    expect(tabs[2].locator("#live")).to_have_text("Live")
+    for tab in tabs[1:] + [elsewhere]:
+        tab.close()
+
+
+def take_it_on_the_worklist(page):
+    page.bring_to_front()
+    # Single keys can be turned off; the sound begins with the first key.
+    page.locator("#keys summary").click()
+    page.get_by_label("Single keys work").uncheck()
+    page.keyboard.press("/")
+    expect(page.locator("#search")).not_to_be_focused()
+    page.get_by_label("Single keys work").check()
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.get_by_label("Sound for a new red").check()
+    expect(page.locator("#sound-waiting")).to_be_hidden()
+    page.reload(wait_until="domcontentloaded")
+    page.keyboard.press("j")
+    expect(page.locator("#sound-waiting")).to_be_hidden()
+    row = page.locator("tr[data-patient=P0001]")
+    row.get_by_role("button", name="I have it").click()
+    expect(page.locator(".notice")).to_have_text("It is yours.")
+    expect(row).to_contain_text("acknowledged by Care manager 1")
+    expect(row.get_by_role("button", name="I have it")).to_have_count(0)
+    page.goto(url + "/patients/P0001", wait_until="domcontentloaded")
+    expect(page.locator("main .bar").first).to_contain_text("acknowledged by Care manager 1")
+
+
 def sign_out(page, other):
     other.goto(url + "/", wait_until="domcontentloaded")
     expect(other.locator("#live")).to_have_text("Live")
@@ -407,6 +466,7 @@ def sign_out(page, other):
     elsewhere.goto(url + "/", wait_until="domcontentloaded")
     elsewhere.get_by_role("button", name="…everywhere").click()
     expect(other.locator("#live")).to_contain_text("Signed out")
+    expect(other).to_have_title(re.compile("^SIGNED OUT"))
 
 
 with sync_playwright() as playwright:
@@ -430,6 +490,8 @@ with sync_playwright() as playwright:
     be_refused(pages[0])
     look_at_it_otherwise(browser, pages[0])
     look_at_the_leads_otherwise(browser, pages[2])
+    see_it_in_seven_tabs(pages[0])
+    take_it_on_the_worklist(pages[0])
     sign_out(*pages[:2])
     assert not complaints, complaints
     browser.close()

@@ -111,6 +111,23 @@ extension PostgresStoreSuite {
             #expect(refused == .failure(.changedSince(seen: 1, now: 2)))
         }
 
+        @Test func whoTakesWhatAnotherHasTakenIsToldSo() throws {
+            let database = try database()
+            let desk = AlertDesk(database.configuration)
+            let at = morning + .hours(1)
+            let other = AlertActor(account: "cm-02", careManager: code("cm-02"))
+            let taken = try desk.act(.take, on: episode(1).id, by: other, note: nil, seen: 1, at: at)
+            #expect(try taken?.get().state == .acknowledged)
+            let refused = try desk.act(.take, on: episode(1).id, by: actor, note: nil, seen: 1, at: at)
+            #expect(refused == .failure(.isOf("cm-02", since: at)))
+            var snapshot = TriageSnapshot(at: at)
+            _ = try TriageReader(database.configuration).readAlerts(&snapshot)
+            #expect(snapshot.alerts.map(\.holder) == ["cm-02"] && snapshot.alerts.map(\.spoke) == [nil])
+            // Having seen that, it is taken over.
+            let over = try desk.act(.take, on: episode(1).id, by: actor, note: "you are off", seen: 2, at: at)
+            #expect(try over?.get().revision == 3)
+        }
+
         @Test func anAlertThatIsNotThereIsNoAlert() throws {
             let desk = AlertDesk(try database().configuration)
             #expect(

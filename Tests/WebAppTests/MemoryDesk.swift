@@ -26,6 +26,9 @@ final class MemoryDesk: CareDesk {
         var activity: [Bool] = []
         var signedOut: [Bool] = []
         var listeners: [AsyncStream<Void>.Continuation] = []
+        var isBehind = false
+        /// Who has the patient's alert.
+        var holder: String?
     }
 
     let state = Mutex(State())
@@ -61,7 +64,7 @@ final class MemoryDesk: CareDesk {
     func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> DeskAnswer<Worklist> {
         guard let (viewer, text) = try begin(session) else { return .signedOut }
         state.withLock { $0.activity.append(isActivity) }
-        let row = Self.row(text)
+        let row = Self.row(text, holder: state.withLock { $0.holder })
         return .seen(
             Worklist(
                 viewer: viewer, at: Self.now, rows: [row],
@@ -69,7 +72,7 @@ final class MemoryDesk: CareDesk {
                 team: [viewer.careManager: text]))
     }
 
-    static func row(_ text: String) -> WorklistRow {
+    static func row(_ text: String, holder: String? = nil) -> WorklistRow {
         let patient = Patient(
             code: identifier("P0001"), site: identifier("north"), keyWorker: identifier("cm-01"),
             pauses: [
@@ -79,13 +82,20 @@ final class MemoryDesk: CareDesk {
                     reason: text)
             ])
         var facts = TriageFacts()
-        facts.alerts = [.init(rule: text, severity: .red, state: .open, raisedAt: now - .minutes(5))]
+        let alert = TriageFacts.Alert(
+            rule: text, severity: .red, state: holder == nil ? .open : .acknowledged, raisedAt: now - .minutes(5))
+        facts.alerts = [alert]
         facts.refusals = [.init(kind: text, reason: text, at: now)]
         let triage = Triage(
             of: patient, plan: Plan(profile: PatientProfile(), packs: PackLibrary([])), isUncovered: true, facts: facts,
             isServerClockDoubted: false, at: now)
         return WorklistRow(
-            triage: triage, name: text, conditions: [text], isHighRisk: true, unanswered: 1,
+            triage: triage, name: text, conditions: [text], isHighRisk: true,
+            alerts: [
+                .init(
+                    subject: .patient(patient.code), alertClass: .clinical, alert: alert, revision: 4,
+                    id: AlertID(high: 1, low: 2), spoke: holder == nil ? 3 : nil, holder: holder)
+            ], unanswered: 1,
             unansweredSince: now - .minutes(5), muted: 1, recoveredUnseen: 1,
             followUp: FollowUp(id: FormID(high: 5, low: 6), due: now - .hours(1), note: text, setBy: text),
             reviewedAt: now - .minutes(30))
@@ -225,6 +235,8 @@ final class MemoryDesk: CareDesk {
         state.withLock { $0.corrections.append(request) }
         return .seen(true)
     }
+
+    var isBehind: Bool { state.withLock { $0.isBehind } }
 
     func news() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))

@@ -198,6 +198,97 @@ let alertPath = "/alerts/00000000-0000-0001-0000-000000000002"
         #expect(answer.text.contains("it has worsened or spoken again since what you saw"))
     }
 
+    @Test func whatIsSomebodyElsesIsSaid() async throws {
+        let desk = MemoryDesk()
+        desk.state.withLock { $0.refusal = .isOf("cm-02", since: MemoryDesk.now - .minutes(3)) }
+        let answer = try await ask(desk, alertPath, .post, form: "do=take&seen=3&form=\(formToken)")
+        #expect(answer.status == .conflict && answer.text.contains("Not done: it is x&#39;s since 08:12."))
+    }
+
+    @Test func anAlertIsTakenOnTheWorklist() async throws {
+        let desk = MemoryDesk()
+        let list = try await ask(desk, "/?state=red&q=x").text
+        #expect(list.contains(#"name="back" value="state=red&amp;q=x""#) && list.contains(#"name="seen" value="4""#))
+        let form = "do=take&seen=4&back=state%3Dred%26q%3Dx&form=\(formToken)"
+        let answer = try await ask(desk, alertPath, .post, form: form)
+        #expect(answer.headers[.location] == "/?state=red&q=x&done=take")
+        #expect(desk.state.withLock { $0.acts.map(\.seen) } == [4])
+        let plain = try await ask(desk, alertPath, .post, form: "do=take&seen=4&back=&form=\(formToken)")
+        #expect(plain.headers[.location] == "/?done=take")
+        #expect(try await ask(desk, "/?done=take").text.contains("It is yours."))
+        // Somebody has it: the list says who.
+        desk.state.withLock { state in
+            state.holder = "cm-01"
+            state.text = "Grace"
+        }
+        let taken = try await ask(desk, "/").text
+        #expect(taken.contains("Grace, red, acknowledged by Grace") && !taken.contains(#"class="take""#))
+    }
+
+    @Test func whoMayOnlyLookTakesNothing() async throws {
+        let desk = MemoryDesk()
+        desk.state.withLock { $0.viewer = MemoryDesk.viewer(.readOnly) }
+        #expect(!(try await ask(desk, "/").text.contains("I have it")))
+    }
+
+    /// Whatever the filter leaves of the list.
+    @Test(arguments: ["/", "/?state=grey", "/?q=nobody", "/?page=7", "/?part=reds"])
+    func everyOpenRedIsInTheListForScript(path: String) async throws {
+        let text = try await ask(MemoryDesk(), path).text
+        let key = "00000000-0000-0001-0000-000000000002:3"
+        #expect(text.contains(#"<li data-alert="\#(key)" data-patient="P0001">x, X</li>"#))
+        if path != "/?part=reds" { #expect(text.contains(#"data-title="(1 red) Worklist""#)) }
+        #expect(text.contains("1 red not in this list") == !["/", "/?part=reds"].contains(path))
+    }
+
+    @Test func whatWasWrittenIsNotLostWithTheSession() async throws {
+        let desk = MemoryDesk()
+        desk.state.withLock { $0.viewer = nil }
+        let form = "do=resolve&seen=3&note=%3Cb%3ERang+her&form=\(formToken)"
+        for cookie in [nil, signedInCookie] {
+            let answer = try await ask(desk, alertPath, .post, form: form, cookie: cookie)
+            #expect(answer.status == .unauthorized && answer.text.contains("Nothing was saved"))
+            #expect(answer.text.contains("&lt;b&gt;Rang her</p>") && !answer.text.contains(formToken))
+            #expect(answer.text.contains("/sign-in?next=%2Falerts%2F"))
+        }
+        let foreign = try await ask(
+            desk, alertPath, .post, form: form, headers: [.origin: "https://evil.example"], cookie: nil)
+        #expect(foreign.status == .unauthorized && !foreign.text.contains("Rang her"))
+        #expect(try await ask(desk, "/sign-out", .post, form: "form=x", cookie: nil).headers[.location] == "/sign-in")
+    }
+
+    @Test func whoTypesStaysSignedIn() async throws {
+        let desk = MemoryDesk()
+        #expect(try await ask(desk, "/touch").status == .ok)
+        desk.state.withLock { $0.viewer = nil }
+        #expect(try await ask(desk, "/touch").status == .unauthorized)
+    }
+
+    @Test func aPageThatCanNotBeMadeIsAskedForAgain() async throws {
+        let desk = MemoryDesk()
+        desk.state.withLock { $0.unavailable = .databaseAway }
+        let retry = #"<meta http-equiv="refresh" content="15">"#
+        #expect(try await ask(desk, "/").text.contains(retry))
+        let post = try await ask(desk, alertPath, .post, form: "do=take&seen=3&form=\(formToken)")
+        #expect(post.status == .serviceUnavailable && !post.text.contains(retry))
+    }
+
+    @Test func whomToRingStandsInTheHead() async throws {
+        let desk = MemoryDesk()
+        desk.state.withLock { $0.text = "+44 20 7946 0000" }
+        let page = try await ask(desk, "/patients/P0001").text
+        #expect(page.contains(#"<a href="tel:+442079460000"><bdi>+44 20 7946 0000</bdi></a>"#))
+        #expect(try #require(page.range(of: "tel:")).lowerBound < (try #require(page.range(of: "<h2>"))).lowerBound)
+    }
+
+    /// The list may be older than the patient's alerts.
+    @Test func theHeadOfAPatientsPageGoesByTheAlertsBelow() async throws {
+        let desk = MemoryDesk()
+        desk.state.withLock { $0.text = "spo2-low" }
+        let page = try await ask(desk, "/patients/P0001").text
+        #expect(page.contains("As at 08:15. SpO2 low, red, unanswered"))
+    }
+
     @Test func aReadingIsMarked() async throws {
         let desk = MemoryDesk()
         let answer = try await ask(
@@ -241,7 +332,7 @@ let alertPath = "/alerts/00000000-0000-0001-0000-000000000002"
             ("?q=p0001", true), ("?q=P0002", false), ("?page=7", false),
         ] {
             let page = try await ask(MemoryDesk(), "/" + query).text
-            #expect(page.contains(#"data-patient="P0001""#) == isShown, "\(query)")
+            #expect(page.contains(#"data-state="red" data-patient="P0001""#) == isShown, "\(query)")
         }
     }
 

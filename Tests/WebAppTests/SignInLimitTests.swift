@@ -66,6 +66,23 @@ import Testing
         #expect(desk.state.withLock { $0.attempts.last?.address } == "198.51.100.1")
     }
 
+    /// A session that stands is not enough: what is shown must be made anew.
+    @Test func aListThatCanNotBeMadeIsNotLive() async {
+        let desk = MemoryDesk()
+        let page = PageResponder(
+            desk: desk, cookie: SessionCookie(isSecure: false), origin: "http://localhost", logger: testLogger)
+        #expect(await page.pulse(MemoryDesk.session) == "pulse")
+        desk.state.withLock { $0.isBehind = true }
+        #expect(await page.pulse(MemoryDesk.session) == "away")
+        desk.state.withLock { $0.unavailable = .busy }
+        #expect(await page.pulse(MemoryDesk.session) == "away")
+        desk.state.withLock { state in
+            state.unavailable = nil
+            state.viewer = nil
+        }
+        #expect(await page.pulse(MemoryDesk.session) == "signed-out")
+    }
+
     @Test func aStreamWhoseHeadIsNeverWrittenEnds() async throws {
         let desk = MemoryDesk()
         let page = PageResponder(

@@ -83,6 +83,8 @@ final class PostgresCareDesk: CareDesk, Service {
 
     func news() -> AsyncStream<Void> { keeper.news() }
 
+    var isBehind: Bool { keeper.isBehind }
+
     // MARK: Sessions
 
     func signIn(_ attempt: SignInAttempt) async throws(CareDeskUnavailable) -> SignInOutcome {
@@ -122,7 +124,7 @@ final class PostgresCareDesk: CareDesk, Service {
         let list = Worklist(
             viewer: visible.viewer, at: ward.at,
             rows: WorklistRow.list(of: ward.sorted, among: patients, ownOf: visible.viewer.careManager),
-            others: visible.others, team: team(ward, visible.viewer.site))
+            others: visible.others, othersSpoke: visible.othersSpoke, team: team(ward, visible.viewer.site))
         lists.keep(list, among: visible.patients, ward)
         return .seen(list)
     }
@@ -189,7 +191,7 @@ final class PostgresCareDesk: CareDesk, Service {
             case .unshelve: .unshelve
             case .resolve: .resolve
             }
-        return try await threads.run {
+        let answer = try await threads.run {
             [logger] tools throws(StoreFailure) -> DeskAnswer<Result<Episode, AlertActionRefusal>> in
             guard let viewer = try tools.reader.viewer(session, isActivity: true) else { return .signedOut }
             var actor = AlertActor(account: viewer.careManager.description, careManager: viewer.careManager)
@@ -208,6 +210,9 @@ final class PostgresCareDesk: CareDesk, Service {
             }
             return result.map { .seen($0) } ?? .notThere
         }
+        // The worklist that they go back to has it. Of many at once only the last look counts.
+        if case .seen(.success) = answer, request.verb != .acknowledgeMinor { await keeper.waitForNextWard() }
+        return answer
     }
 
     func markInError(

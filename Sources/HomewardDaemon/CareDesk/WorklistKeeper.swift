@@ -33,6 +33,10 @@ final class WorklistKeeper: Sendable {
         var ward: Ward?
         /// Of the monotonic clock, nanoseconds.
         var madeAt: Int64 = 0
+        /// When the making of `ward` began.
+        var begunAt: Int64 = .min
+        /// Since when somebody listens.
+        var listenedSince: Int64 = 0
         var askedAt: Int64 = .min
         var waiting: [CheckedContinuation<Result<Ward, CareDeskUnavailable>, Never>] = []
         var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
@@ -45,6 +49,8 @@ final class WorklistKeeper: Sendable {
     /// So old a ward is shown at once; an older one is made again first.
     private static let fresh = 15 * second
     private static let restAfter = 120 * second
+    /// Nobody is told that it is live when it has not been made for so long.
+    private static let behind = 20 * second
     /// Between two times of making it: a storm of alerts takes no more than its share.
     private static let leastInterval = second / 4
     /// As long as making it takes, it rests, but never so long that an alert isn't live within a second.
@@ -97,12 +103,32 @@ final class WorklistKeeper: Sendable {
         }
     }
 
+    /// Until the ward is of a making that began after now, so that who did something sees it done; two seconds at most.
+    func waitForNextWard() async {
+        let now = linux_monotonic_nanoseconds()
+        notifications.call()
+        for _ in 0..<40 {
+            let (begun, isClosed) = state.withLock { ($0.begunAt, $0.isClosed) }
+            if begun >= now || isClosed { return }
+            do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+        }
+    }
+
+    /// Somebody listens, and what they were told of is old: the database does not answer, or takes too long.
+    var isBehind: Bool {
+        let now = linux_monotonic_nanoseconds()
+        return state.withLock { state in
+            !state.listeners.isEmpty && now - max(state.madeAt, state.listenedSince) > Self.behind
+        }
+    }
+
     /// Whoever listens looks.
     func news() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let number = state.withLock { state -> Int? in
             guard !state.isClosed else { return nil }
             state.nextListener += 1
+            if state.listeners.isEmpty { state.listenedSince = linux_monotonic_nanoseconds() }
             state.listeners[state.nextListener] = continuation
             return state.nextListener
         }
@@ -161,7 +187,7 @@ final class WorklistKeeper: Sendable {
             }
             do throws(StoreFailure) {
                 let ward = try maker.make(packs)
-                publish(ward, isNews: isNews)
+                publish(ward, begunAt: started, isNews: isNews)
                 complaint = nil
             } catch {
                 if complaint != error.message {
@@ -183,11 +209,12 @@ final class WorklistKeeper: Sendable {
         usleep(UInt32(clamping: left / 1000))
     }
 
-    private func publish(_ ward: Ward, isNews: Bool) {
+    private func publish(_ ward: Ward, begunAt: Int64, isNews: Bool) {
         let (waiting, listeners) = state.withLock { state in
             let hasChanged = isNews || state.ward?.rows != ward.rows
             state.ward = ward
             state.madeAt = linux_monotonic_nanoseconds()
+            state.begunAt = begunAt
             defer { state.waiting = [] }
             return (state.waiting, hasChanged ? Array(state.listeners.values) : [])
         }
@@ -272,7 +299,7 @@ private struct WardMaker {
             let unanswered = own.filter { $0.alert.state == .open }
             rows[triage.patient] = WorklistRow(
                 triage: triage, name: patient?.details.name, conditions: patient?.profile.conditions ?? [],
-                isHighRisk: patient?.profile.highRisk ?? false, unanswered: unanswered.count,
+                isHighRisk: patient?.profile.highRisk ?? false, alerts: own, unanswered: unanswered.count,
                 unansweredSince: unanswered.map(\.alert.raisedAt).min(),
                 muted: own.count { $0.alert.state == .shelved }, recoveredUnseen: recovered[triage.patient] ?? 0,
                 followUp: desk.followUps[triage.patient], reviewedAt: desk.reviews[triage.patient])

@@ -60,12 +60,9 @@ struct AlertPart {
         return words + "."
     }
 
-    /// Who took it last, else who acknowledged it.
-    private var holder: String? {
-        (file.events.last { $0.transition == .taken }?.actor ?? file.acknowledgedBy).map(name)
-    }
+    private var holder: String? { file.holder.map(name) }
 
-    fileprivate func name(_ code: String) -> String { Identifier(code).flatMap { team[$0] } ?? code }
+    fileprivate func name(_ code: String) -> String { PatientStanding.name(code, team) }
 
     // MARK: Actions
 
@@ -244,6 +241,13 @@ extension AlertPart {
                 }
             }
         }
+    }
+}
+
+extension AlertFile {
+    /// Who took or acknowledged it last.
+    var holder: String? {
+        events.last { [.taken, .acknowledged].contains($0.transition) }?.actor ?? acknowledgedBy
     }
 }
 

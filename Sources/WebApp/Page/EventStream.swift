@@ -53,7 +53,8 @@ extension PageResponder {
     /// So often a stream asks whether its session still stands, and the page hears that it is connected.
     private static let pulse = Duration.seconds(4)
 
-    /// Server-sent events: `changed` when the worklist may have, `pulse` in between, `signed-out` at the end of the
+    /// Server-sent events: `changed` when the worklist may have, `pulse` in between, or `away` where the list
+    /// can't be made, `signed-out` at the end of the
     /// session. It ends with the session, with the client, and at shutdown.
     func events(_ session: SessionToken) async throws(CareDeskUnavailable) -> Response {
         guard try await desk.viewer(of: session, isActivity: false) != nil else {
@@ -101,9 +102,11 @@ extension PageResponder {
         return Response(status: .ok, headers: headers, body: body)
     }
 
-    private func pulse(_ session: SessionToken) async -> String {
+    /// What a page hears in between.
+    func pulse(_ session: SessionToken) async -> String {
         do throws(CareDeskUnavailable) {
-            return try await desk.viewer(of: session, isActivity: false) == nil ? "signed-out" : "pulse"
+            guard try await desk.viewer(of: session, isActivity: false) != nil else { return "signed-out" }
+            return desk.isBehind ? "away" : "pulse"
         } catch {
             return "away"
         }

@@ -65,7 +65,7 @@ indirect enum HTML: Sendable {
         }
 
         enum DataName: Sendable {
-            case state, patient, version, at
+            case state, patient, version, at, viewer, title, alert
 
             fileprivate var text: StaticString {
                 switch self {
@@ -73,6 +73,9 @@ indirect enum HTML: Sendable {
                 case .patient: "data-patient"
                 case .version: "data-version"
                 case .at: "data-at"
+                case .viewer: "data-viewer"
+                case .title: "data-title"
+                case .alert: "data-alert"
                 }
             }
         }
@@ -184,6 +187,13 @@ struct Place: Sendable {
         }
         if let fragment { text += "#" + Self.encoded(fragment) }
         self.text = text
+    }
+
+    /// What a telephone dials; nil for what is none.
+    init?(telephone: String) {
+        let digits = telephone.unicodeScalars.filter { ("0"..."9").contains($0) }
+        guard digits.count >= 3 else { return nil }
+        text = "tel:" + (telephone.hasPrefix("+") ? "+" : "") + String(String.UnicodeScalarView(digits))
     }
 
     /// A place on the same page.

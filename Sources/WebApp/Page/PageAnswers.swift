@@ -20,12 +20,19 @@ extension PageResponder {
         return answer
     }
 
+    private static let scripts: [String: [UInt8]] = [
+        "app.js": PackageResources.app_js, "elsewhere.js": PackageResources.elsewhere_js,
+        "feed.js": PackageResources.feed_js, "focus.js": PackageResources.focus_js,
+        "keys.js": PackageResources.keys_js, "reds.js": PackageResources.reds_js,
+        "sound.js": PackageResources.sound_js, "stream.js": PackageResources.stream_js,
+        "typing.js": PackageResources.typing_js, "worklist.js": PackageResources.worklist_js,
+    ]
+
     func asset(_ name: String) -> Response {
         let found: (bytes: [UInt8], type: String)? =
             switch name {
             case "style.css": (PackageResources.style_css, "text/css; charset=utf-8")
-            case "app.js": (PackageResources.app_js, "text/javascript; charset=utf-8")
-            default: nil
+            default: Self.scripts[name].map { ($0, "text/javascript; charset=utf-8") }
             }
         guard let found else { return text(.notFound, "no such asset") }
         var response = answer(.ok, String(decoding: found.bytes, as: UTF8.self), found.type)

@@ -4,9 +4,12 @@ import Registry
 
 /// What every page for people has around its content.
 enum PageFrame {
-    /// - Parameter refresh: without script the browser loads it again each minute.
+    /// - Parameters:
+    ///   - refresh: without script the browser loads it again each minute.
+    ///   - isRetried: the browser loads it again soon.
     static func page(
-        _ title: String, viewer: Viewer?, form: String?, refresh: Place? = nil, @HTMLBuilder content: () -> HTML
+        _ title: String, viewer: Viewer?, form: String?, refresh: Place? = nil, isRetried: Bool = false,
+        @HTMLBuilder content: () -> HTML
     ) -> HTML {
         element("html", .lang("en")) {
             element("head") {
@@ -14,7 +17,8 @@ enum PageFrame {
                 element("meta", .name("viewport"), .content("width=device-width, initial-scale=1"))
                 element("title") { "\(title) – Homeward" }
                 element("link", .rel("stylesheet"), .href(Place("assets", "style.css")))
-                element("script", .src(Place("assets", "app.js")), .defer)
+                element("script", .type("module"), .src(Place("assets", "app.js")))
+                if isRetried { element("meta", .svg(.httpEquiv, "refresh"), .content("15")) }
                 if let refresh {
                     element("noscript") {
                         element("meta", .svg(.httpEquiv, "refresh"), .content("60;url=\(refresh.text)"))
@@ -99,8 +103,10 @@ enum PageFrame {
     }
 
     /// A page of one sentence.
-    static func message(_ title: String, _ words: String, viewer: Viewer? = nil, form: String? = nil) -> HTML {
-        page(title, viewer: viewer, form: form) {
+    static func message(
+        _ title: String, _ words: String, viewer: Viewer? = nil, form: String? = nil, isRetried: Bool = false
+    ) -> HTML {
+        page(title, viewer: viewer, form: form, isRetried: isRetried) {
             element("section", .class("card narrow")) {
                 element("h1") { title }
                 element("p") { words }

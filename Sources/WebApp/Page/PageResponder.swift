@@ -53,7 +53,12 @@ struct PageResponder: Sendable {
             case (.post, "sign-in", 1):
                 return try await signIn(request, from: SourceAddress.of(request, context.channel))
             case (.get, _, _), (.post, _, _):
-                guard let session = cookie.session(in: request.headers) else { return signedOut(request) }
+                guard let session = cookie.session(in: request.headers) else {
+                    if request.method == .post, isOurs(request), let form = await form(of: request) {
+                        return nothingSaved(form, parts)
+                    }
+                    return signedOut(request)
+                }
                 if request.method == .post { return try await post(parts, request, session) }
                 return try await get(parts, request, session)
             default:
@@ -67,7 +72,8 @@ struct PageResponder: Sendable {
             }
             var answer = html(
                 PageFrame.message(
-                    "Not now", "Homeward can't answer at the moment: \(words(error)). Alerts are still sent."),
+                    "Not now", "Homeward can't answer at the moment: \(words(error)). Alerts are still sent.",
+                    isRetried: request.method == .get),
                 status: .serviceUnavailable)
             answer.headers[.retryAfter] = "5"
             return answer
@@ -91,10 +97,11 @@ struct PageResponder: Sendable {
         let token = SessionCookie.formToken(of: session)
         switch (parts.first, parts.count) {
         case (nil, 0):
-            let isPart = form["part"] == "list"
+            let isPart = form["part"] != nil
             let sight = try await desk.worklist(session, isActivity: form["auto"] == nil)
             guard let list = seen(sight) else { return missing(sight, request, isPart: isPart) }
-            let page = WorklistPage(list, WorklistFilter(form), form: token)
+            let page = WorklistPage(list, WorklistFilter(form), form: token, notice: notice(form))
+            if form["part"] == "reds" { return html(page.redsAlone, isDocument: false) }
             return isPart ? html(page.part, isDocument: false) : html(page.page)
         case ("patients", 2):
             guard let code = Identifier(parts[1]) else { return notThere }
@@ -107,6 +114,9 @@ struct PageResponder: Sendable {
             return try await history(id, form, request, session)
         case ("minor", 1): return try await minor(request, session, notice: notice(form))
         case ("events", 1): return try await events(session)
+        case ("touch", 1):
+            let isThere = try await desk.viewer(of: session, isActivity: true) != nil
+            return isThere ? text(.ok, "signed in") : text(.unauthorized, "signed out")
         default:
             if let leads,
                 let answer = try await LeadResponder(desk: leads, pages: self).get(parts, form, request, session)
@@ -149,7 +159,9 @@ struct PageResponder: Sendable {
         let page = PageFrame.page(AlertPart.subject(file.episode), viewer: viewer, form: token) {
             element("h1") { AlertPart.subject(file.episode) }
             if let notice {
-                element("p", .class(notice.isBad ? "notice bad" : "notice"), .role("alert")) { notice.words }
+                element("p", .class(notice.isBad ? "notice bad" : "notice"), .role("alert")) {
+                    notice.told(time, [:])
+                }
             }
             AlertPart(file: file, viewer: viewer, form: token, time: time, team: [:]).part
         }
@@ -180,11 +192,21 @@ struct PageResponder: Sendable {
         _ parts: [String], _ request: Request, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> Response {
         guard let form = await form(of: request) else { return text(.badRequest, Self.noForm) }
-        guard isOurs(request), SessionCookie.isFormToken(form["form"], of: session) else {
-            return html(
-                PageFrame.message("Not done", "This form is out of date, or does not come from this page. Try again."),
-                status: .forbidden)
-        }
+        guard isOurs(request) else { return notOurs }
+        let answer = try await done(parts, form, request, session)
+        return answer.status == .unauthorized ? nothingSaved(form, parts) : answer
+    }
+
+    private var notOurs: Response {
+        html(
+            PageFrame.message("Not done", "This form is out of date, or does not come from this page. Try again."),
+            status: .forbidden)
+    }
+
+    private func done(
+        _ parts: [String], _ form: WebForm, _ request: Request, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) -> Response {
+        guard SessionCookie.isFormToken(form["form"], of: session) else { return notOurs }
         switch (parts.first, parts.count) {
         case ("sign-out", 1):
             try await desk.signOut(session, everywhere: form["everywhere"] != nil)
@@ -193,7 +215,7 @@ struct PageResponder: Sendable {
             return answer
         case ("alerts", 2):
             guard let id = AlertID(parts[1]), let wanted = Self.request(id, form) else { return notThere }
-            return try await act(wanted, form["do"] ?? "", request, session)
+            return try await act(wanted, form, request, session)
         case ("minor", 1): return try await acknowledgeMinor(form, request, session)
         case ("patients", 3) where parts[2] != "corrections" && !LeadResponder.patientForms.contains(parts[2]):
             return try await patientAction(parts[1], parts[2], form, request, session)
@@ -217,12 +239,16 @@ struct PageResponder: Sendable {
     }
 
     private func act(
-        _ wanted: AlertRequest, _ verb: String, _ request: Request, _ session: SessionToken
+        _ wanted: AlertRequest, _ form: WebForm, _ request: Request, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> Response {
         let sight = try await desk.act(wanted, session)
         guard let result = seen(sight) else { return missing(sight, request) }
         switch result {
         case .success(let episode):
+            let verb = form["do"] ?? ""
+            if let back = form.exactly("back").flatMap({ WebForm($0) }) {
+                return redirect(Place(query: WorklistFilter(back).query + [("done", verb)]))
+            }
             guard case .patient(let code) = episode.subject else {
                 return redirect(Place("alerts", episode.id.description, query: [("done", verb)]))
             }
@@ -231,7 +257,7 @@ struct PageResponder: Sendable {
                     "patients", code.description, query: [("done", verb)],
                     fragment: episode.state == .resolved ? "content" : "alert-\(episode.id)"))
         case .failure(let refusal):
-            let notice = PatientPage.Notice(words: "Not done: \(refusal).", isBad: true)
+            let notice = PatientPage.Notice(refusal)
             return try await alert(wanted.alert, request, session, notice: notice, status: .conflict)
         }
     }

@@ -179,7 +179,7 @@ struct PatientForms {
         act("Set a follow-up", "follow-ups", "Set it") {
             field(
                 "follow-ups", "due", "When, by the site's clock", type: "datetime-local",
-                value: time.tomorrowMorning, length: 32)
+                value: PageTime(now: file.at, timeZone: file.viewer.timeZone).tomorrowMorning, length: 32)
             note("follow-ups", "What for", isRequired: true)
         }
     }

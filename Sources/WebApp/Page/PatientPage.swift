@@ -14,11 +14,6 @@ struct PatientPage {
     let again: WebForm?
     private let time: PageTime
 
-    struct Notice {
-        var words: String
-        var isBad: Bool
-    }
-
     init(_ file: PatientFile, form: String, notice: Notice?, again: WebForm? = nil) {
         self.again = again
         self.file = file
@@ -33,19 +28,18 @@ struct PatientPage {
 
     var page: HTML {
         PageFrame.page(name, viewer: file.viewer, form: form) {
-            heading
+            PatientHeading(file: file, time: time).part
             if let notice {
                 element("p", .class(notice.isBad ? "notice bad" : "notice"), .role(notice.isBad ? "alert" : "status")) {
-                    notice.words
+                    notice.told(time, file.team)
                 }
             }
-            element("div", .class("columns")) {
-                element("div") {
+            // One below the other where it is narrow: whom to ring before the charts.
+            element("div", .class("columns patient")) {
+                element("div", .class("first")) {
                     alerts
                     PatientForms(file: file, form: form, again: again, time: time).part
                     history.waiting
-                    charts
-                    readings
                 }
                 element("aside") {
                     contact
@@ -55,38 +49,15 @@ struct PatientPage {
                     answers
                     history.done
                 }
+                element("div", .class("second")) {
+                    charts
+                    readings
+                }
             }
         }
     }
 
     private var history: PatientHistory { PatientHistory(file: file, form: form, time: time) }
-
-    private var heading: HTML {
-        element("div", .class("bar")) {
-            element("h1") {
-                element("bdi") { name }
-                if patient.details.name != nil { element("span", .class("small")) { " \(code)" } }
-            }
-            if let row = file.row { Signs.state(row.triage.state) }
-            if patient.profile.highRisk { element("span", .class("tag")) { "High risk" } }
-            if let discharge = patient.discharge {
-                element("span", .class("tag")) {
-                    "\(discharge.because == .died ? "Died" : "Discharged"), \(time.day(discharge.at))"
-                }
-            }
-            if let reviewed = file.row?.reviewedAt, time.isToday(reviewed) {
-                element("span", .class("tag plain")) { "Reviewed \(time.clock(reviewed))" }
-            }
-            element("span", .class("small")) {
-                "As at \(time.clock(file.at)). "
-                file.row?.triage.reasons.first.map(Signs.reason) ?? "Nothing to do"
-            }
-            element("nav", .class("page-links"), .aria(.label, "About this patient")) {
-                element("a", .href(Place("patients", code, "plan"))) { "Plan" }
-                element("a", .href(Place("patients", code, "sharing"))) { "Who may see" }
-            }
-        }
-    }
 
     private var alerts: HTML {
         let shown = file.alerts.filter { $0.episode.state != .resolved || $0.episode.acknowledgedAt == nil }
@@ -196,7 +167,7 @@ struct PatientPage {
                 if let unit = reading.kind.canonicalUnit?.words { " \(unit)" }
             }
             element("td") {
-                if reading.code == nil { "\(reading.valueSent) \(reading.unitSent ?? "")" }
+                if reading.code == nil { "\(Signs.sent(reading.valueSent)) \(reading.unitSent ?? "")" }
             }
             element("td") {
                 if reading.isSuspect { element("span", .class("tag")) { "Suspect" } }
@@ -248,7 +219,7 @@ struct PatientPage {
     }
 
     /// 999 000 0018
-    private static func grouped(_ number: String) -> String {
+    static func grouped(_ number: String) -> String {
         guard number.utf8.count == 10 else { return number }
         return "\(number.prefix(3)) \(number.dropFirst(3).prefix(3)) \(number.suffix(4))"
     }

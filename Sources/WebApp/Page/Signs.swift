@@ -48,6 +48,11 @@ enum Signs {
     /// The least difference that `number` shows.
     static func step(_ kind: Kind) -> Double { [1, 0.1, 0.01][digits(kind)] }
 
+    /// As a meter sent it: 142 and not 142.0.
+    static func sent(_ value: Double) -> String {
+        value.magnitude < 1e15 && value == value.rounded() ? "\(Int(exactly: value) ?? 0)" : "\(value)"
+    }
+
     static func number(_ value: Double, _ kind: Kind) -> String {
         let digits = digits(kind)
         // What was converted has more digits than its meter.
@@ -55,11 +60,13 @@ enum Signs {
             .number.precision(.fractionLength(0...max(digits, 0))).grouping(.never).locale(Locale(identifier: "en_GB")))
     }
 
-    static func reason(_ reason: TriageReason) -> String {
+    /// - Parameter holder: who has it.
+    static func reason(_ reason: TriageReason, holder: String? = nil) -> String {
         guard case .alert(let code, let severity, let state) = reason else {
             let words = reason.description
             return words.prefix(1).uppercased() + words.dropFirst()
         }
-        return "\(rule(code)), \(severity.rawValue), \(state == .open ? "unanswered" : state.rawValue)"
+        let words = "\(rule(code)), \(severity.rawValue), \(state == .open ? "unanswered" : state.rawValue)"
+        return holder.map { "\(words) by \($0)" } ?? words
     }
 }

@@ -80,10 +80,13 @@ struct WorklistPage {
     let list: Worklist
     let filter: WorklistFilter
     let form: String
+    /// What has just been done.
+    let notice: PatientPage.Notice?
     private let time: PageTime
     private let shown: [WorklistRow]
 
-    init(_ list: Worklist, _ filter: WorklistFilter, form: String) {
+    init(_ list: Worklist, _ filter: WorklistFilter, form: String, notice: PatientPage.Notice? = nil) {
+        self.notice = notice
         self.list = list
         self.filter = filter
         self.form = form
@@ -98,10 +101,19 @@ struct WorklistPage {
         ) {
             element("div", .class("bar")) {
                 element("h1") { element("bdi") { list.viewer.siteName } }
-                element("span", .id("live"), .class("live"), .role("status"), .hidden) { "Connecting…" }
+                // What script makes live says so; until then, and where it fails, it isn't.
+                element("span", .id("live"), .class("live live-wait"), .role("status")) { "Not live" }
                 element("label", .id("sound-choice"), .class("choice"), .hidden) {
                     element("input", .type("checkbox"), .id("sound"))
                     " Sound for a new red"
+                }
+                element("span", .id("sound-waiting"), .class("tag"), .role("status"), .hidden) {
+                    "Sound is waiting: press a key"
+                }
+            }
+            if let notice {
+                element("p", .class(notice.isBad ? "notice bad" : "notice"), .role("status")) {
+                    notice.told(time, list.team)
                 }
             }
             element("p", .id("announce"), .class("visually-hidden"), .aria(.live, "assertive"))
@@ -109,6 +121,10 @@ struct WorklistPage {
             part
             element("details", .id("keys"), .class("small keys")) {
                 element("summary") { "Keys" }
+                element("label", .id("keys-choice"), .class("choice"), .hidden) {
+                    element("input", .type("checkbox"), .id("keys-on"))
+                    " Single keys work"
+                }
                 element("p") {
                     "j and k go down and up, Enter opens, / searches, m shows your own patients and everybody's, t shows the "
                     "technical alerts, ? opens this. On a patient's page j and k go from alert to alert, c logs a call, "
@@ -166,7 +182,11 @@ struct WorklistPage {
 
     /// What is replaced when something changed.
     var part: HTML {
-        element("div", .id("list"), .data(.at, time.clock(list.at))) {
+        element(
+            "div", .id("list"), .data(.at, time.clock(list.at)), .data(.title, title),
+            .data(.viewer, list.viewer.careManager.description)
+        ) {
+            redList
             summary
             if !list.others.isEmpty { others }
             table
@@ -183,6 +203,11 @@ struct WorklistPage {
                     " \(count[state] ?? 0)"
                 }
             }
+            if hiddenReds > 0 {
+                element("a", .href(Place(query: [("state", TriageState.red.rawValue)])), .class("tag")) {
+                    "\(hiddenReds) red not in this list"
+                }
+            }
             if shown.count != list.rows.count {
                 element("span") { "\(shown.count) of \(list.rows.count) shown" }
                 element("a", .href(Place())) { "Show all" }
@@ -190,9 +215,15 @@ struct WorklistPage {
         }
     }
 
+    private var rows: ArraySlice<WorklistRow> {
+        shown.dropFirst(filter.page * Self.pageSize).prefix(Self.pageSize)
+    }
+
+    private var hiddenReds: Int { list.counts[.red, default: 0] - rows.count { $0.triage.state == .red } }
+
     private var table: HTML {
         let start = filter.page * Self.pageSize
-        let rows = shown.dropFirst(start).prefix(Self.pageSize)
+        let rows = rows
         return .all([
             element("table", .class("worklist")) {
                 element("thead") {
@@ -240,7 +271,8 @@ struct WorklistPage {
                 }
             }
             element("td", .class("why")) {
-                element("span") { triage.reasons.first.map(Signs.reason) ?? "Nothing to do" }
+                element("span") { reason(row) }
+                if let alert = mayTake(row) { take(alert, row) }
                 element("span", .class("small")) {
                     if triage.reasons.count > 1 { "and \(triage.reasons.count - 1) more " }
                     if row.isOverdue { element("span", .class("tag")) { "Overdue" } }
@@ -268,6 +300,36 @@ struct WorklistPage {
             }
             element("td", .class("when last")) {
                 if let last = triage.lastReadingAt { time.short(last) } else { "none in a month" }
+            }
+        }
+    }
+
+    private func reason(_ row: WorklistRow) -> String {
+        guard let first = row.triage.reasons.first else { return "Nothing to do" }
+        guard case .alert(let rule, _, _) = first else { return Signs.reason(first) }
+        let holder = row.alerts.first { $0.alert.rule == rule }?.holder
+        return Signs.reason(first, holder: holder.map { PatientStanding.name($0, list.team) })
+    }
+
+    /// The worst of the patient's alerts that nobody has.
+    private func mayTake(_ row: WorklistRow) -> TriageSnapshot.OpenAlert? {
+        guard list.viewer.mayAct, [.red, .amber].contains(row.triage.state) else { return nil }
+        return row.alerts.first { $0.alert.state == .open && $0.alert.severity >= .amber }
+    }
+
+    private func take(_ open: TriageSnapshot.OpenAlert, _ row: WorklistRow) -> HTML {
+        element("form", .method("post"), .action(Place("alerts", open.id.description)), .class("take")) {
+            PageFrame.formToken(form)
+            element("input", .type("hidden"), .name("do"), .value("take"))
+            element("input", .type("hidden"), .name("seen"), .value("\(open.revision)"))
+            element(
+                "input", .type("hidden"), .name("back"),
+                .value(filter.query.map { "\($0.0)=\(Place.encoded($0.1))" }.joined(separator: "&")))
+            element("button", .type("submit")) {
+                "I have it"
+                element("span", .class("visually-hidden")) {
+                    ": \(row.name ?? row.triage.patient.description), \(Signs.rule(open.alert.rule))"
+                }
             }
         }
     }
