@@ -26,5 +26,6 @@ struct Migration: Sendable {
         Migration(version: 17, name: "m0017_lease.sql", sql: PackageResources.m0017_lease_sql),
         Migration(version: 18, name: "m0018_audit.sql", sql: PackageResources.m0018_audit_sql),
         Migration(version: 19, name: "m0019_looks.sql", sql: PackageResources.m0019_looks_sql),
+        Migration(version: 21, name: "m0021_words.sql", sql: PackageResources.m0021_words_sql),
     ]
 }

@@ -55,6 +55,11 @@ enum Signs {
             .number.precision(.fractionLength(0...max(digits, 0))).grouping(.never).locale(Locale(identifier: "en_GB")))
     }
 
+    /// As a reader sent it: no digit that it hadn't, and none fewer.
+    static func sent(_ value: Double) -> String {
+        Int64(exactly: value).map { "\($0)" } ?? "\(value)"
+    }
+
     static func reason(_ reason: TriageReason) -> String {
         guard case .alert(let code, let severity, let state) = reason else {
             let words = reason.description
