@@ -12,7 +12,9 @@ public protocol CareDesk: PatientDesk {
     /// This session, or all of the same care manager.
     func signOut(_ session: SessionToken, everywhere: Bool) async throws(CareDeskUnavailable)
     func worklist(_ session: SessionToken, isActivity: Bool) async throws(CareDeskUnavailable) -> DeskAnswer<Worklist>
-    /// Recorded in the read audit, as is every other look that finds somebody.
+    /// The worklist is searched by these words: recorded in the read audit, before anything is shown.
+    func searched(_ words: String, isActivity: Bool, _ session: SessionToken) async throws(CareDeskUnavailable)
+    /// Recorded in the read audit, as is every other look that finds somebody, and one that is refused.
     func patient(
         _ code: Identifier, days: Int, _ session: SessionToken
     ) async throws(CareDeskUnavailable) -> DeskAnswer<PatientFile>
@@ -114,11 +116,14 @@ public struct ReadAuditRow: Hashable, Sendable {
     public var careManager: String
     public var patient: String?
     public var what: String
+    /// What was looked for, or the code of the patient who was refused.
+    public var detail: String?
 
-    public init(at: Instant, careManager: String, patient: String?, what: String) {
+    public init(at: Instant, careManager: String, patient: String?, what: String, detail: String? = nil) {
         self.at = at
         self.careManager = careManager
         self.patient = patient
         self.what = what
+        self.detail = detail
     }
 }

@@ -26,7 +26,9 @@ public enum PatientAction: Hashable, Sendable {
     /// It was a mistake; a schedule and a reader must be given anew.
     case takeBack(reason: String)
     /// Ends the pairing of the old one, where there is one, and begins that of the new one at the same moment.
-    case replaceReader(old: Identifier?, new: Identifier, reason: String)
+    /// One that the registry doesn't know is added where the person has said that it is new here: else a slip of the finger
+    /// would be a reader.
+    case replaceReader(old: Identifier?, new: Identifier, isNewHere: Bool, reason: String)
     /// Of a time when it was nobody's: from then until it is somebody's next.
     case pairReader(Identifier, from: Instant, reason: String)
 }
@@ -133,14 +135,25 @@ public struct TypedReport: Hashable, Sendable {
     }
 }
 
-/// The limits that a patient had from then on, by the packs of now.
+/// The limits that a patient had from then on, by the packs in force then.
 public struct PastPlan: Sendable {
+    /// What is known of those packs.
+    public enum Packs: Hashable, Sendable {
+        case approved
+        /// In force as they were configured, before anybody approved them.
+        case notApproved
+        /// What was configured then is not recorded, or can't be used any more: these are the likeliest.
+        case notKnown
+    }
+
     public var from: Instant
     public var plan: Plan
+    public var packs: Packs
 
-    public init(from: Instant, plan: Plan) {
+    public init(from: Instant, plan: Plan, packs: Packs = .approved) {
         self.from = from
         self.plan = plan
+        self.packs = packs
     }
 }
 

@@ -10,10 +10,14 @@ public struct PatientFile: Sendable {
     public var plan: Plan
     /// The limits over those days, oldest first; the first holds from before their beginning. Empty: those of now.
     public var pastPlans: [PastPlan]
+    /// From when on `pastPlans` are all; nil: over those days. There were more changes than are shown.
+    public var limitsFrom: Instant?
     public var at: Instant
     public var days: Int
     /// Taken in that time, oldest first; entered-in-error ones too.
     public var readings: [ChartReading]
+    /// From when on `readings` are all; nil: over those days. There are more than are shown.
+    public var readingsFrom: Instant?
     public var answers: [PatientAnswer]
     /// Those not resolved, then those of that time, newest first.
     public var alerts: [AlertFile]
@@ -28,8 +32,9 @@ public struct PatientFile: Sendable {
     public var team: [Identifier: String]
 
     public init(
-        viewer: Viewer, patient: Patient, row: WorklistRow?, plan: Plan, pastPlans: [PastPlan] = [], at: Instant,
-        days: Int, readings: [ChartReading], answers: [PatientAnswer], alerts: [AlertFile], devices: [PatientDevice],
+        viewer: Viewer, patient: Patient, row: WorklistRow?, plan: Plan, pastPlans: [PastPlan] = [],
+        limitsFrom: Instant? = nil, at: Instant, days: Int, readings: [ChartReading], readingsFrom: Instant? = nil,
+        answers: [PatientAnswer], alerts: [AlertFile], devices: [PatientDevice],
         events: [PatientEvent] = [], followUps: [FollowUp] = [], typed: [TypedReport] = [],
         team: [Identifier: String]
     ) {
@@ -38,6 +43,8 @@ public struct PatientFile: Sendable {
         self.row = row
         self.plan = plan
         self.pastPlans = pastPlans
+        self.limitsFrom = limitsFrom
+        self.readingsFrom = readingsFrom
         self.events = events
         self.followUps = followUps
         self.typed = typed

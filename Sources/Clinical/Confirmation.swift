@@ -52,7 +52,7 @@ extension Verdict {
 extension Plan {
     /// Whether a limit on that side of the kind asks for a repeat: a reading of the kind may settle a red that waits.
     public func asksForRepeat(_ kind: Kind, _ side: Side) -> Bool {
-        asksForSeveral && limits(kind, side).contains { $0.threshold.repeatAfter != nil }
+        asksForSeveral && hasRepeat(kind, side)
     }
 }
 

@@ -65,11 +65,27 @@ public final class Plan: Sendable {
         Plan(profile: profile, packs: packs).problems
     }
 
-    /// The limits in force for a kind and side, most severe first within each band; for showing to people.
-    public func limits(_ kind: Kind, _ side: Side) -> [BandLimit] {
+    /// The limits that judge a reading of that kind taken at that time, most severe first within each band; for showing
+    /// to people.
+    ///
+    /// - Parameter onOxygen: the reading's report says that there was oxygen.
+    public func limits(_ kind: Kind, _ side: Side, onOxygen: Bool, at instant: Instant) -> [BandLimit] {
+        bands(kind, side, onOxygen: onOxygen, at: instant).flatMap(\.thresholds).map(\.limit)
+    }
+
+    /// The same with and without oxygen, each limit with when it holds.
+    public func limits(_ kind: Kind, _ side: Side, at instant: Instant) -> [LimitInForce] {
+        let without: [BandLimit] = limits(kind, side, onOxygen: false, at: instant)
+        let with: [BandLimit] = limits(kind, side, onOxygen: true, at: instant)
+        return without.map { LimitInForce(limit: $0, holds: with.contains($0) ? .always : .notOnOxygen) }
+            + with.filter { !without.contains($0) }.map { LimitInForce(limit: $0, holds: .onOxygen) }
+    }
+
+    /// Whether a limit on that side asks for a repeat, for whom or when ever it holds.
+    func hasRepeat(_ kind: Kind, _ side: Side) -> Bool {
         let resolved = sides[PlanCompiler.place(kind, side)]
         let bands = resolved.preferred.isEmpty ? resolved.fallback : resolved.preferred
-        return bands.flatMap(\.thresholds).map(\.limit)
+        return bands.contains { $0.thresholds.contains { $0.threshold.repeatAfter != nil } }
     }
 
     /// Over 150 % of the personal best.
@@ -108,6 +124,25 @@ public final class Plan: Sendable {
     func isRedOff(_ kind: Kind, at instant: Instant) -> Bool {
         guard !redOffBefore.isEmpty, let end = redOffBefore[kind] else { return false }
         return instant < end
+    }
+}
+
+/// A limit of a plan, and when it holds.
+public struct LimitInForce: Hashable, Sendable {
+    public enum Holds: Hashable, Sendable {
+        case always
+        /// Where the reading's report says that there was oxygen.
+        case onOxygen
+        /// Where it doesn't.
+        case notOnOxygen
+    }
+
+    public var limit: BandLimit
+    public var holds: Holds
+
+    public init(limit: BandLimit, holds: Holds) {
+        self.limit = limit
+        self.holds = holds
     }
 }
 

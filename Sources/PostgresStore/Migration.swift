@@ -26,5 +26,6 @@ struct Migration: Sendable {
         Migration(version: 17, name: "m0017_lease.sql", sql: PackageResources.m0017_lease_sql),
         Migration(version: 18, name: "m0018_audit.sql", sql: PackageResources.m0018_audit_sql),
         Migration(version: 19, name: "m0019_looks.sql", sql: PackageResources.m0019_looks_sql),
+        Migration(version: 20, name: "m0020_words.sql", sql: PackageResources.m0020_words_sql),
     ]
 }

@@ -29,6 +29,9 @@ public final class PackStore {
             ORDER BY a.pack
             """)
 
+    private static let contents = Statement(
+        name: "pack_contents", sql: "SELECT pack, content FROM homeward.pack_content WHERE hash = ANY ($1::bytea[])")
+
     public init(_ configuration: DatabaseConfiguration) {
         connection = PostgresConnection(configuration.named("packs"))
     }
@@ -50,13 +53,31 @@ public final class PackStore {
         _ = try connection.run([(Self.record, parameters), (Self.unconfigure, named)], doing: "noting the packs")
     }
 
+    /// What was ever met with one of those hashes.
+    public func contents(_ hashes: [[UInt8]]) throws(StoreFailure) -> [PackBytes] {
+        try connection.startCheckedCall()
+        var parameters = PostgresParameters()
+        parameters.addArray(.bytea, of: hashes) { hash, parameters in
+            parameters.write(raw: hash)
+            return true
+        }
+        let rows = try connection.run(Self.contents, parameters, doing: "reading packs")
+        return Self.files(rows)
+    }
+
     /// Of each pack of which any content was ever approved, the one approved last, unless it was retired since.
     public func approved() throws(StoreFailure) -> [PackBytes] {
         try connection.startCheckedCall()
         let rows = try connection.run(Self.approved, PostgresParameters(), doing: "reading approved packs")
-        return (0..<rows.rowCount).compactMap { row in
-            guard let code = rows.text(row, 0), let bytes = rows.bytes(row, 1) else { return nil }
-            return PackBytes(code: code, bytes: bytes)
+        return Self.files(rows)
+    }
+
+    private static func files(_ rows: borrowing PostgresResult) -> [PackBytes] {
+        var files: [PackBytes] = []
+        for row in 0..<rows.rowCount {
+            guard let code = rows.text(row, 0), let bytes = rows.bytes(row, 1) else { continue }
+            files.append(PackBytes(code: code, bytes: bytes))
         }
+        return files
     }
 }

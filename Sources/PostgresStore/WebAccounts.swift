@@ -98,7 +98,8 @@ public final class WebAccounts {
             SELECT s.care_manager, site.code, 'signed-in'
             FROM session s JOIN homeward.care_manager c ON c.code = s.care_manager JOIN homeward.site ON site.id = c.site
             """)
-    // 30 s from the fifth failure on, doubling with each more; failures halve with each quarter of an hour.
+    // 30 s from the fifth failure on, doubling with each more; failures halve with each quarter of an hour in which it is
+    // not locked out. Were they to halve meanwhile, one guess at each end would never wait longer than two minutes.
     private static let refuse = Statement(
         name: "web_refuse",
         sql: """
@@ -109,7 +110,7 @@ public final class WebAccounts {
                         interval '30 seconds' * power(2, least(f.failures - $3::int4, 20))) END
                 FROM (
                     SELECT 1 + round(w.failures * power(0.5, least(coalesce(
-                        extract(epoch FROM now() - w.failed_at)::float8, 0) / 900, 100))) AS failures
+                        extract(epoch FROM now() - greatest(w.failed_at, w.locked_until))::float8, 0) / 900, 100))) AS failures
                     FROM homeward.web_address w WHERE w.care_manager = $1::text AND w.address = $2::text
                 ) f
                 WHERE k.care_manager = $1::text AND k.address = $2::text AND k.known_until > now()
@@ -122,7 +123,7 @@ public final class WebAccounts {
                         interval '30 seconds' * power(2, least(f.failures - $3::int4, 20))) END
                 FROM (
                     SELECT 1 + round(w.failures * power(0.5, least(coalesce(
-                        extract(epoch FROM now() - w.failed_at)::float8, 0) / 900, 100)))::int4 AS failures
+                        extract(epoch FROM now() - greatest(w.failed_at, w.locked_until))::float8, 0) / 900, 100)))::int4 AS failures
                     FROM homeward.web_account w WHERE w.care_manager = $1::text
                 ) f
                 WHERE a.care_manager = $1::text AND a.disabled_at IS NULL

@@ -35,8 +35,18 @@ extension WebReader {
                     SELECT max(version) FROM homeward.registry_entry
                     WHERE entity = 'patient' AND code = $1::text
                         AND valid_from <= now() - $2::int4 * interval '1 day'), 0)
-                ORDER BY version DESC LIMIT 60
+                ORDER BY version DESC LIMIT $3::int4
             ) e ORDER BY version
+            """)
+    private static let mostEntries = 60
+    private static let packRecords = Statement(
+        name: "web_pack_records",
+        sql: """
+            SELECT pack, hash, first_seen_at, NULL::timestamptz, 0::int8 AS place FROM homeward.pack_content
+            UNION ALL
+            SELECT a.pack, a.hash, a.approved_at, r.retired_at, a.id
+            FROM homeward.pack_approval a LEFT JOIN homeward.pack_retirement r ON r.approval = a.id
+            ORDER BY place, 3
             """)
 
     /// - Parameter parameters: the patient's code, and how many days.
@@ -80,14 +90,37 @@ extension WebReader {
     /// - Parameter parameters: the patient's code, and how many days.
     func entries(
         _ parameters: PostgresParameters
-    ) throws(StoreFailure) -> [(from: Instant, fields: [String: FieldValue])] {
+    ) throws(StoreFailure) -> (entries: [(from: Instant, fields: [String: FieldValue])], from: Instant?) {
+        var parameters = parameters
+        parameters.add(Int32(clamping: Self.mostEntries + 1))
         let result = try connection.run(Self.entries, parameters, doing: "reading the patient's entry as it was")
-        return (0..<result.rowCount).compactMap { row in
+        // One more than is shown: then it is not the one that stood before those days.
+        let isCut = result.rowCount > Self.mostEntries
+        let entries = ((isCut ? 1 : 0)..<result.rowCount).compactMap {
+            row -> (from: Instant, fields: [String: FieldValue])? in
             guard let from = result.instant(row, 0), let fields = RegistryReading.fields(result.bytes(row, 1)) else {
                 return nil
             }
             return (from, fields)
         }
+        return (entries, isCut ? entries.first?.from : nil)
+    }
+
+    func packRecords() throws(StoreFailure) -> PackRecords {
+        let result = try connection.run(Self.packRecords, PostgresParameters(), doing: "reading the packs' history")
+        var records = PackRecords()
+        for row in 0..<result.rowCount {
+            guard let pack = result.text(row, 0), let hash = result.bytes(row, 1), let at = result.instant(row, 2),
+                let place = result.int64(row, 4)
+            else { continue }
+            if place == 0 {
+                records.contents.append(PackRecords.Content(pack: pack, hash: hash, seenAt: at))
+            } else {
+                records.approvals.append(
+                    PackRecords.Approval(pack: pack, hash: hash, at: at, retiredAt: result.instant(row, 3)))
+            }
+        }
+        return records
     }
 }
 

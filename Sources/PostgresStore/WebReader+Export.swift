@@ -181,7 +181,11 @@ extension WebReader {
         _ patient: Identifier, after place: ExportPlace?, _ session: SessionToken
     ) throws(StoreFailure) -> DeskAnswer<ExportPart> {
         try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<ExportPart> in
-            guard viewer.mayAct, try reader.now(seeing: patient) != nil else { return .notThere }
+            guard try reader.now(seeing: patient) != nil else {
+                try reader.refuse(patient)
+                return .notThere
+            }
+            guard viewer.mayAct else { return .notThere }
             guard let place else {
                 try reader.note(viewer, "export", patient: patient)
                 return .seen(

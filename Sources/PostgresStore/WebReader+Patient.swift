@@ -24,8 +24,10 @@ extension WebReader {
                 ON c.device = r.device AND c.report_id = r.report_id AND c.place = r.place
             WHERE p.code = $1::text
             ORDER BY r.taken_at DESC, d.code, r.report_id, r.place
-            LIMIT 20000
+            LIMIT $3::int4
             """)
+    /// Ninety days of a sensor that measures every five minutes, and of what else there is.
+    static let mostReadings = 40_000
     private static let answers = Statement(
         name: "web_answers",
         sql: """
@@ -77,6 +79,8 @@ extension WebReader {
         public var viewer: Viewer
         public var at: Instant
         public var readings: [ChartReading]
+        /// There are more: these are all from then on.
+        public var readingsFrom: Instant?
         public var answers: [PatientAnswer]
         public var alerts: [AlertFile]
         public var devices: [PatientDevice]
@@ -85,6 +89,9 @@ extension WebReader {
         public var typed: [TypedReport]
         /// The entry's fields over those days, oldest first; the first stood before them.
         public var entries: [(from: Instant, fields: [String: FieldValue])]
+        /// There are more: these are all from then on.
+        public var entriesFrom: Instant?
+        public var packs: PackRecords
     }
 
     public func patient(_ code: Identifier, days: Int, _ session: SessionToken) throws(StoreFailure) -> DeskAnswer<
@@ -94,15 +101,20 @@ extension WebReader {
             var parameters = PostgresParameters()
             parameters.add(code.description)
             let found = try reader.connection.run(Self.patient, parameters, doing: "reading a patient")
-            guard let at = found.instant(0, 0) else { return .notThere }
+            guard let at = found.instant(0, 0) else {
+                try reader.refuse(code)
+                return .notThere
+            }
             let devices = try reader.devices(parameters)
             parameters.add(Int32(clamping: days))
+            let (readings, readingsFrom) = try reader.readings(parameters)
+            let (entries, entriesFrom) = try reader.entries(parameters)
             let stored = Stored(
-                viewer: viewer, at: at, readings: try reader.readings(parameters),
+                viewer: viewer, at: at, readings: readings, readingsFrom: readingsFrom,
                 answers: try reader.answers(parameters), alerts: try reader.alerts(Self.alerts, parameters),
                 devices: devices, events: try reader.patientEvents(parameters),
                 followUps: try reader.followUps(of: code), typed: try reader.typedReports(of: code),
-                entries: try reader.entries(parameters))
+                entries: entries, entriesFrom: entriesFrom, packs: try reader.packRecords())
             try reader.note(viewer, "patient", patient: code)
             return .seen(stored)
         } ?? .signedOut
@@ -118,7 +130,12 @@ extension WebReader {
         }
     }
 
-    private func readings(_ parameters: PostgresParameters) throws(StoreFailure) -> [ChartReading] {
+    /// Oldest first; where there are more than are shown, from when on they are all.
+    private func readings(
+        _ parameters: PostgresParameters
+    ) throws(StoreFailure) -> (readings: [ChartReading], from: Instant?) {
+        var parameters = parameters
+        parameters.add(Int32(clamping: Self.mostReadings + 1))
         let result = try connection.run(Self.readings, parameters, doing: "reading readings")
         var readings: [ChartReading] = []
         readings.reserveCapacity(result.rowCount)
@@ -136,7 +153,9 @@ extension WebReader {
                     receivedAt: receivedAt, isSuspect: isSuspect, correction: result.text(row, 11),
                     typed: result.text(row, 12)))
         }
-        return readings
+        guard readings.count > Self.mostReadings else { return (readings, nil) }
+        readings.removeFirst(readings.count - Self.mostReadings)
+        return (readings, readings.first?.takenAt)
     }
 
     private func answers(_ parameters: PostgresParameters) throws(StoreFailure) -> [PatientAnswer] {

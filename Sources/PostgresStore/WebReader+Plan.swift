@@ -28,7 +28,10 @@ extension WebReader {
             parameters.add(patient.description)
             parameters.add(Int32(Self.versionsShown + 1))
             let rows = try reader.connection.run(Self.versions, parameters, doing: "reading a plan")
-            guard let at = rows.instant(0, 6) else { return .notThere }
+            guard let at = rows.instant(0, 6) else {
+                try reader.refuse(patient)
+                return .notThere
+            }
             var read: [(version: PlanVersion, fields: [String: FieldValue])] = []
             for row in 0..<rows.rowCount {
                 guard let version = rows.int64(row, 0), let since = rows.instant(row, 1), let actor = rows.text(row, 2),

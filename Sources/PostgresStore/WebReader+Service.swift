@@ -170,11 +170,15 @@ extension WebReader {
     public func quarantined(_ id: Int64, _ session: SessionToken) throws(StoreFailure) -> DeskAnswer<QuarantineFile> {
         try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<QuarantineFile> in
             guard viewer.leads, let file = try reader.held(id, viewer) else { return .notThere }
-            // Whose report it is, as far as the pairings tell.
-            let holder = file.pairings.first { span in
-                span.from <= file.row.receivedAt && span.until.map { file.row.receivedAt < $0 } ?? true
+            // Whose report it is, as far as it and the pairings tell; else of everybody who is shown as its device's holder.
+            let holder = file.takenAt.flatMap { at in
+                file.pairings.first { $0.from <= at && ($0.until.map { at < $0 } ?? true) }
             }
-            try reader.note(viewer, "quarantine", patient: holder.flatMap { Identifier($0.patient) })
+            let patients = Set((holder.map { [$0] } ?? file.pairings).compactMap { Identifier($0.patient) })
+            for patient in patients.sorted(by: { $0.description < $1.description }) {
+                try reader.note(viewer, "quarantine", patient: patient)
+            }
+            if patients.isEmpty { try reader.note(viewer, "quarantine", patient: nil) }
             return .seen(file)
         } ?? .signedOut
     }

@@ -43,7 +43,10 @@ extension WebReader {
         try within(session, isActivity: true) { viewer, reader throws(StoreFailure) -> DeskAnswer<SharingFile> in
             var parameters = PostgresParameters()
             parameters.add(patient.description)
-            guard let at = try reader.now(seeing: patient) else { return .notThere }
+            guard let at = try reader.now(seeing: patient) else {
+                try reader.refuse(patient)
+                return .notThere
+            }
             let people = try reader.connection.run(Self.people, PostgresParameters(), doing: "reading a team")
             let rows = try reader.connection.run(Self.sharing, parameters, doing: "reading who may see")
             try reader.note(viewer, "sharing", patient: patient)
@@ -122,8 +125,9 @@ extension WebReader {
     private static let audit = Statement(
         name: "web_search_audit",
         sql: """
-            SELECT id, at, care_manager, patient, what FROM homeward.read_audit
-            WHERE ($1::text IS NULL OR patient = $1::text) AND ($2::text IS NULL OR care_manager = $2::text)
+            SELECT id, at, care_manager, patient, what, detail FROM homeward.read_audit
+            WHERE ($1::text IS NULL OR patient = $1::text OR (what = 'refused-patient' AND detail = $1::text))
+                AND ($2::text IS NULL OR care_manager = $2::text)
                 AND ($3::text IS NULL OR at >= ($3::text::date::timestamp AT TIME ZONE $5::text))
                 AND ($4::text IS NULL OR at < (($4::text::date + 1)::timestamp AT TIME ZONE $5::text))
                 AND ($6::int8 IS NULL OR id < $6::int8)
@@ -153,7 +157,9 @@ extension WebReader {
                     let what = found.text(row, 4)
                 else { continue }
                 last = id
-                rows.append(ReadAuditRow(at: at, careManager: who, patient: found.text(row, 3), what: what))
+                rows.append(
+                    ReadAuditRow(
+                        at: at, careManager: who, patient: found.text(row, 3), what: what, detail: found.text(row, 5)))
             }
             let isSomebody = search.patient.map { code in rows.contains { $0.patient == code.description } } ?? false
             try reader.note(viewer, "audit", patient: isSomebody ? search.patient : nil)

@@ -42,6 +42,7 @@ public struct WebServer: Service {
     let address: Address
     let responder: StatusResponder
     let logger: Logger
+    var share = ConnectionShare(most: connectionLimit / 4)
     /// Told the port once it is open.
     var onListening: @Sendable (Int) async -> Void = { _ in }
 
@@ -110,7 +111,7 @@ public struct WebServer: Service {
     func application() throws(WebServerFault) -> Application<StatusResponder> {
         let channel = HTTPServerBuilder.http1(
             configuration: .init(
-                idleTimeout: .seconds(20),
+                additionalChannelHandlers: [ConnectionShareHandler(share)], idleTimeout: .seconds(20),
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: 8 * 1024, maxHeaderListSize: 16 * 1024, maxHeaderFieldCount: 100)))
         let builder: HTTPServerBuilder

@@ -182,10 +182,20 @@ import Testing
         var base = Self.base()
         base.now = Instant(microseconds: base.now.microseconds + 123_456)
         let device = try #require(Identifier("dev-1"))
-        let edit = try base.replacing(nil, with: device, of: Self.patient)
+        let edit = try base.replacing(nil, with: device, of: Self.patient, isNewHere: true)
         #expect(
             edit[RegistryKey(entity: .device, code: "dev-1")]?["pairings"]
                 == .array([.object(["patient": .string("P0001"), "from": .string("2026-11-23T08:15:30Z")])]))
+    }
+
+    @Test func aReaderThatNobodyKnowsIsAskedAbout() throws {
+        let base = Self.base()
+        let slip = try #require(Identifier("dev-0O01"))
+        let refusal = #expect(throws: RegistryChange.Refusal.self) {
+            try base.replacing(nil, with: slip, of: Self.patient, isNewHere: false)
+        }
+        #expect(refusal?.words.contains("dev-0O01 is new here") == true)
+        #expect(try base.replacing(nil, with: slip, of: Self.patient, isNewHere: true).count == 1)
     }
 
     // MARK: Pairings

@@ -233,7 +233,9 @@ extension EndToEndTests {
 
     private func replaceAndDischarge(_ visitor: Visitor) throws {
         let stack = visitor.stack
-        let replace = "old=dev-0001&new=dev-0007&reason=broken"
+        let slip = "old=dev-0001&new=dev-0007&reason=broken"
+        #expect(try visitor.send("/patients/P0001/readers", slip, once: 50) == "409", "new here: is it right?")
+        let replace = slip + "&new-here=dev-0007"
         #expect(try visitor.send("/patients/P0001/readers", replace, once: 5) == "/patients/P0001?done=readers")
         #expect(try visitor.send("/patients/P0001/readers", replace, once: 5) == "/patients/P0001?done=before")
         #expect(try visitor.send("/patients/P0001/readers", replace, once: 6) == "409")

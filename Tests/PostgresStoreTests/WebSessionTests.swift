@@ -126,7 +126,8 @@ extension PostgresStoreSuite {
                 "strangers leave no row")
             // What was is forgotten by and by.
             try database.query(
-                "UPDATE homeward.web_account SET failed_at = now() - interval '1 hour', locked_until = now()")
+                "UPDATE homeward.web_account SET failed_at = now() - interval '2 hours', locked_until = now() - interval '1 hour'"
+            )
             #expect(try !attempt(from: "198.51.100.1", isRight: false))
             #expect(try database.query("SELECT failures, locked_until FROM homeward.web_account") == [["1", nil]])
             #expect(try attempt(from: "203.0.113.1", isRight: true))
@@ -134,6 +135,32 @@ extension PostgresStoreSuite {
             for _ in 0..<5 { #expect(try !attempt(from: "192.0.2.1", isRight: false)) }
             #expect(try !attempt(from: "192.0.2.1", isRight: true))
             #expect(try attempt(from: "203.0.113.1", isRight: true))
+        }
+
+        /// One guess at the end of each lock-out: the wait grows until it is the longest, and stays so.
+        @Test func whoGuessesAtEachEndWaitsLongerEachTime() throws {
+            let database = try ward()
+            let accounts = WebAccounts(database.configuration)
+            _ = try accounts.add(code("cm-01"), password: Self.password, secret: Self.secret, by: "root")
+            try database.query("UPDATE homeward.web_account SET failures = 4, failed_at = now()")
+            var waits: [String?] = []
+            for _ in 0..<8 {
+                _ = try accounts.signIn(SignInAttempt(careManager: "cm-01", password: [1], oneTimeCode: ""))
+                let wait = "extract(epoch FROM locked_until - failed_at)::int4"
+                waits.append(try database.value("SELECT \(wait) FROM homeward.web_account"))
+                // As long ago as it lasts.
+                try database.query(
+                    """
+                    UPDATE homeward.web_account SET failed_at = failed_at - (locked_until - now()), locked_until = now()
+                    """)
+            }
+            #expect(waits == ["30", "60", "120", "240", "480", "900", "900", "900"])
+            // An hour of quiet after the end, and half of them are gone each quarter.
+            try database.query(
+                "UPDATE homeward.web_account SET failures = 16, failed_at = now() - interval '2 hours', locked_until = now() - interval '1 hour'"
+            )
+            _ = try accounts.signIn(SignInAttempt(careManager: "cm-01", password: [1], oneTimeCode: ""))
+            #expect(try database.query("SELECT failures, locked_until FROM homeward.web_account") == [["2", nil]])
         }
 
         @Test func aResetEndsSessionsAndForgetsWhereTheyCameFrom() throws {

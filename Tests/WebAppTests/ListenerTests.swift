@@ -110,6 +110,48 @@ private func withServer(_ server: WebServer, _ body: @escaping @Sendable (Int) a
         }
     }
 
+    @Test func anAddressHasNoMoreThanItsShareOfConnections() async throws {
+        var server = makeServer()
+        server.share = ConnectionShare(most: 2, sparesLoopback: false)
+        try await withServer(server) { port in
+            let request = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n"
+            func answer(_ connection: Int32) async throws -> Bool {
+                sendText(request, to: connection)
+                return try await blocking {
+                    var buffer = [UInt8](repeating: 0, count: 512)
+                    return unsafe recv(connection, &buffer, buffer.count, 0) > 0
+                }
+            }
+            let (first, second) = (
+                try await blocking { try connectTo(port) }, try await blocking { try connectTo(port) }
+            )
+            defer { close(second) }
+            #expect(try await answer(first))
+            #expect(try await answer(second))
+            let third = try await blocking { try connectTo(port) }
+            #expect(try await !answer(third), "closed without a word")
+            close(third)
+            close(first)
+            // Whoever gives one back has one again, as soon as the server knows.
+            while true {
+                let again = try await blocking { try connectTo(port) }
+                defer { close(again) }
+                if try await answer(again) { break }
+            }
+        }
+    }
+
+    @Test func sharesAreCounted() {
+        let share = ConnectionShare(most: 1)
+        #expect(share.take("192.0.2.1") && !share.take("192.0.2.1") && share.take("2001:db8::1"))
+        share.giveBack("192.0.2.1")
+        #expect(share.take("192.0.2.1"))
+        for own in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            #expect(share.take(own) && share.take(own))
+            share.giveBack(own)
+        }
+    }
+
     @Test func aTakenPortIsAClearError() async throws {
         try await withServer(makeServer()) { port in
             await #expect(throws: WebServerFault.portTaken("127.0.0.1:\(port)")) {

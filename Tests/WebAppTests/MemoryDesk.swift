@@ -23,6 +23,8 @@ final class MemoryDesk: CareDesk {
         var refusal: AlertActionRefusal?
         var unavailable: CareDeskUnavailable?
         var attempts: [SignInAttempt] = []
+        /// `ada`, and by the page itself `ada, itself`.
+        var searches: [String] = []
         var activity: [Bool] = []
         var signedOut: [Bool] = []
         var listeners: [AsyncStream<Void>.Continuation] = []
@@ -70,6 +72,11 @@ final class MemoryDesk: CareDesk {
                 viewer: viewer, at: Self.now, rows: [row],
                 others: [Self.episode(text, .device(Self.identifier("dev-1")))],
                 team: [viewer.careManager: text]))
+    }
+
+    func searched(_ words: String, isActivity: Bool, _ session: SessionToken) async throws(CareDeskUnavailable) {
+        guard try begin(session) != nil else { return }
+        state.withLock { $0.searches.append(isActivity ? words : "\(words), itself") }
     }
 
     static func row(_ text: String, holder: String? = nil) -> WorklistRow {

@@ -246,7 +246,8 @@ final class MemoryLeadDesk: LeadDesk {
         return .seen(
             AuditFile(
                 viewer: viewer, at: MemoryDesk.now,
-                rows: [ReadAuditRow(at: MemoryDesk.now, careManager: text, patient: text, what: text)], next: 41))
+                rows: [ReadAuditRow(at: MemoryDesk.now, careManager: text, patient: text, what: text, detail: text)],
+                next: 41))
     }
 
     func export(

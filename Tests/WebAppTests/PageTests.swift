@@ -336,6 +336,33 @@ let alertPath = "/alerts/00000000-0000-0001-0000-000000000002"
         }
     }
 
+    @Test func aSuspectReadingInTheScoreIsTold() async throws {
+        func page(suspect: Bool) async throws -> String {
+            let desk = MemoryDesk()
+            desk.state.withLock { state in
+                state.readings = [
+                    ChartReading(
+                        key: ReportKey(device: MemoryDesk.identifier("dev-1"), report: MemoryDesk.identifier("r1")),
+                        place: 0, kind: .pulse, value: 131, code: nil, valueSent: 131, unitSent: "/min",
+                        takenAt: MemoryDesk.now - .hours(1), receivedAt: MemoryDesk.now - .hours(1), isSuspect: suspect,
+                        correction: nil)
+                ]
+            }
+            let page = try await ask(desk, "/patients/P0001").text
+            let card = try #require(page.components(separatedBy: "<h2>NEWS2</h2>").last)
+            return String(try #require(card.components(separatedBy: "</section>").first))
+        }
+        #expect(try await page(suspect: true).contains("131<span class=\"tag\">Suspect</span>"))
+        let sound = try await page(suspect: false)
+        #expect(sound.contains("131") && !sound.contains("uspect"))
+    }
+
+    @Test func aSearchIsRecorded() async throws {
+        let desk = MemoryDesk()
+        for query in ["", "?q=", "?q=P0001&who=mine", "?part=list&auto=1&q=ada+l"] { try await ask(desk, "/" + query) }
+        #expect(desk.state.withLock { $0.searches } == ["P0001", "ada l, itself"])
+    }
+
     @Test func whatIsAwaySaysSo() async throws {
         for fault: CareDeskUnavailable in [.databaseAway, .busy, .misconfigured("role homeward_web")] {
             let desk = MemoryDesk()

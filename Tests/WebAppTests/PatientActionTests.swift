@@ -53,9 +53,17 @@ import Testing
             ("take-back", "reason=mixed+up", .takeBack(reason: "mixed up")),
             (
                 "readers", "old=dev-1&new=dev-2&reason=broken",
-                .replaceReader(old: MemoryDesk.identifier("dev-1"), new: dev, reason: "broken")
+                .replaceReader(
+                    old: MemoryDesk.identifier("dev-1"), new: dev, isNewHere: false, reason: "broken")
             ),
-            ("readers", "old=&new=dev-2&reason=first", .replaceReader(old: nil, new: dev, reason: "first")),
+            (
+                "readers", "old=&new=dev-2&new-here=dev-2&reason=first",
+                .replaceReader(old: nil, new: dev, isNewHere: true, reason: "first")
+            ),
+            (
+                "readers", "old=&new=dev-2&new-here=dev-3&reason=first",
+                .replaceReader(old: nil, new: dev, isNewHere: false, reason: "first")
+            ),
         ]
         for (what, form, action) in wanted {
             let (done, answer) = try await sent(what, form)
@@ -98,6 +106,15 @@ import Testing
         #expect(answer.text.contains(#"name="value-spo2" maxlength="12" value="8""#))
         #expect(answer.text.contains("&lt;b&gt;") && !answer.text.contains("<b>"))
         #expect(answer.text.contains(#"<option value="carer" selected>"#))
+    }
+
+    @Test func aReaderThatIsNewIsAskedAboutOnceMore() async throws {
+        let desk = MemoryDesk()
+        #expect(try await ask(desk, "/patients/P0001").text.contains("new-here") == false)
+        desk.state.withLock { $0.actionOutcome = .refused("the reader dev-2 is new here") }
+        let form = once + "what=readers&old=dev-1&new=dev-2&reason=broken"
+        let answer = try await ask(desk, path + "readers", .post, form: form)
+        #expect(answer.text.contains(#"name="new-here" value="dev-2""#))
     }
 
     @Test func aFormThatIsSentTwiceDoesOneThing() async throws {

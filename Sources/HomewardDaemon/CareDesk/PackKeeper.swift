@@ -111,6 +111,11 @@ final class PackKeeper: Service {
         try await store.run { store throws(StoreFailure) in try self.look(in: store) }
     }
 
+    /// What was ever met with one of those hashes.
+    func contents(_ hashes: [[UInt8]]) async throws(CareDeskUnavailable) -> [PackBytes] {
+        try await store.run { store throws(StoreFailure) in try store.contents(hashes) }
+    }
+
     private func look(in store: PackStore) throws(StoreFailure) {
         let (configured, isRecorded) = state.withLock { ($0.configured, $0.isRecorded) }
         if !isRecorded { try store.record(configured) }

@@ -71,13 +71,15 @@ extension PostgresCareDesk {
                 }
                 return [RegistryKey(entity: .patient, code: patient.description): ["discharged": .null]]
             }
-        case .replaceReader(let old, let new, let reason):
+        case .replaceReader(let old, let new, let isNewHere, let reason):
             let words = [("old", old?.description), ("new", new.description)].compactMap { name, code in
                 code.map { (name, $0) }
             }
             return try await change(
                 event(form, patient, "replace-reader", reason, words), readers: [new], within: session
-            ) { base throws(RegistryChange.Refusal) in try base.replacing(old, with: new, of: patient) }
+            ) { base throws(RegistryChange.Refusal) in
+                try base.replacing(old, with: new, of: patient, isNewHere: isNewHere)
+            }
         case .pairReader(let device, let from, let reason):
             return try await change(
                 event(
@@ -176,30 +178,53 @@ extension PostgresCareDesk {
 }
 
 extension WorklistKeeper.Ward {
-    /// The patient's limits as they changed: the entry as it was, by the packs of now.
+    /// The most plans of one patient that are told apart: of more changes the oldest are left out.
+    static let mostPlans = 60
+
+    /// The patient's limits as they changed: the entry as it was, by the packs that were in force.
+    ///
+    /// - Parameters:
+    ///   - entries: oldest first; the first may have stood before those days.
+    ///   - packs: the same.
+    /// - Returns: from when on they are all; nil: over those days.
     func plans(
-        of patient: Patient, _ entries: [(from: Instant, fields: [String: FieldValue])]
-    ) -> [PastPlan] {
-        let builder = RegistryBuilder(packs: packs)
-        let key = RegistryKey(entity: .patient, code: patient.code.description)
-        var others = registry.careManagers.map { code, careManager in
+        of patient: Patient, _ entries: [(from: Instant, fields: [String: FieldValue])], _ packs: [PastPacks.Span],
+        from start: Instant
+    ) -> (plans: [PastPlan], from: Instant?) {
+        guard let first = entries.first?.from else { return ([], nil) }
+        let begin = max(first, start)
+        let all = Set(entries.map(\.from) + packs.map(\.from)).filter { $0 > begin }.sorted()
+        let isCut = all.count >= Self.mostPlans
+        let cuts = isCut ? Array(all.suffix(Self.mostPlans)) : [begin] + all
+        let others = others
+        var plans: [PastPlan] = []
+        var last: (profile: PatientProfile, packs: PackLibrary, standing: PastPlan.Packs)?
+        for cut in cuts {
+            guard let entry = entries.last(where: { $0.from <= cut }) else { continue }
+            let span = packs.last { $0.from <= cut }
+            let library = span?.library ?? self.packs
+            let standing = span?.standing ?? .notKnown
+            let key = RegistryKey(entity: .patient, code: patient.code.description)
+            let built = RegistryBuilder(packs: library).build(others + [RegistryEntry(key: key, fields: entry.fields)])
+            guard let profile = built.registry.patients[patient.code]?.profile else { continue }
+            if let last, last.profile == profile, last.standing == standing, last.packs == library { continue }
+            last = (profile, library, standing)
+            plans.append(PastPlan(from: cut, plan: Plan(profile: profile, packs: library), packs: standing))
+        }
+        return (plans, isCut ? plans.first?.from : nil)
+    }
+
+    /// What a patient's entry names.
+    private var others: [RegistryEntry] {
+        registry.careManagers.map { code, careManager in
             RegistryEntry(
                 key: RegistryKey(entity: .careManager, code: code.description),
                 fields: ["site": .string(careManager.site.description)])
         }
-        others += registry.sites.map { code, site in
-            var fields: [String: FieldValue] = ["name": .string(site.name), "timezone": .string(site.timeZone)]
-            if let low = site.glucoseLow { fields["glucose_low"] = .number(low) }
-            return RegistryEntry(key: RegistryKey(entity: .site, code: code.description), fields: fields)
-        }
-        var plans: [PastPlan] = []
-        var last: PatientProfile?
-        for entry in entries {
-            let built = builder.build(others + [RegistryEntry(key: key, fields: entry.fields)]).registry
-            guard let profile = built.patients[patient.code]?.profile, profile != last else { continue }
-            last = profile
-            plans.append(PastPlan(from: entry.from, plan: Plan(profile: profile, packs: packs)))
-        }
-        return plans
+            + registry.sites.map { code, site in
+                var fields: [String: FieldValue] = ["name": .string(site.name), "timezone": .string(site.timeZone)]
+                if let low = site.glucoseLow { fields["glucose_low"] = .number(low) }
+                return RegistryEntry(key: RegistryKey(entity: .site, code: code.description), fields: fields)
+            }
     }
 }

@@ -47,6 +47,7 @@ final class PostgresCareDesk: CareDesk, Service {
     let changes: DeskThreads<ChangeTools>
     let keeper: WorklistKeeper
     private let packs: PackKeeper
+    private let pastPacks: PastPacks
     private let lists = ShownLists()
     let logger: Logger
 
@@ -62,6 +63,7 @@ final class PostgresCareDesk: CareDesk, Service {
         }
         keeper = WorklistKeeper(configuration, packs: packs.library, served: served, logger: logger)
         self.packs = packs
+        pastPacks = PastPacks(packs)
         self.logger = logger
     }
 
@@ -129,6 +131,14 @@ final class PostgresCareDesk: CareDesk, Service {
         return .seen(list)
     }
 
+    func searched(
+        _ words: String, isActivity: Bool, _ session: SessionToken
+    ) async throws(CareDeskUnavailable) {
+        try await threads.run { tools throws(StoreFailure) in
+            try tools.reader.searched(words, isActivity: isActivity, session)
+        }
+    }
+
     private func team(_ ward: WorklistKeeper.Ward, _ site: Identifier) -> [Identifier: String] {
         ward.registry.careManagers.filter { $0.value.site == site }.compactMapValues(\.name)
     }
@@ -147,11 +157,15 @@ final class PostgresCareDesk: CareDesk, Service {
             // Enrolled a moment ago.
             guard let patient = ward.registry.patients[code] else { return .notThere }
             let plan = Plan(profile: patient.profile, packs: ward.packs)
+            let start = stored.at - .days(Int64(days))
+            let packs = try await pastPacks.spans(stored.packs, from: start, until: stored.at, now: ward.packs)
+            let past = ward.plans(of: patient, stored.entries, packs, from: start)
             return .seen(
                 PatientFile(
                     viewer: stored.viewer, patient: patient, row: ward.rows[code], plan: plan,
-                    pastPlans: ward.plans(of: patient, stored.entries), at: stored.at, days: days,
-                    readings: stored.readings, answers: stored.answers, alerts: stored.alerts,
+                    pastPlans: past.plans, limitsFrom: past.from ?? stored.entriesFrom, at: stored.at, days: days,
+                    readings: stored.readings, readingsFrom: stored.readingsFrom, answers: stored.answers,
+                    alerts: stored.alerts,
                     devices: stored.devices, events: stored.events, followUps: stored.followUps, typed: stored.typed,
                     team: team(ward, stored.viewer.site)))
         }

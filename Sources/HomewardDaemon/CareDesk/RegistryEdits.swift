@@ -106,14 +106,20 @@ extension RegistryChange.Base {
         return edit
     }
 
-    /// - Parameter old: nil where the patient has none: the new one is given.
+    /// - Parameters:
+    ///   - old: nil where the patient has none: the new one is given.
+    ///   - isNewHere: a code that the registry doesn't know is no slip.
     func replacing(
-        _ old: Identifier?, with new: Identifier, of code: Identifier
+        _ old: Identifier?, with new: Identifier, of code: Identifier, isNewHere: Bool
     ) throws(RegistryChange.Refusal) -> Edit {
         let monitored = try monitored(code)
         guard old != new else { throw RegistryChange.Refusal("it is the same reader") }
         guard !TypedReader.isTyped(new), !(old.map(TypedReader.isTyped) ?? false) else {
             throw RegistryChange.Refusal("that is no reader, but what was typed in")
+        }
+        guard isNewHere || registry.devices[new] != nil else {
+            throw RegistryChange.Refusal(
+                "the reader \(new) is new here; if its code is right, say so below, else mend the code")
         }
         var edit: Edit = [:]
         if let old {

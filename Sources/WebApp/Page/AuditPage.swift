@@ -33,7 +33,13 @@ struct AuditPage {
                         element("tr") {
                             element("td") { time.short(row.at) }
                             element("td") { element("bdi") { row.careManager } }
-                            element("td") { row.what }
+                            element("td") {
+                                row.what
+                                if let detail = row.detail {
+                                    ": "
+                                    element("bdi") { detail }
+                                }
+                            }
                             element("td") { element("bdi") { row.patient ?? "" } }
                         }
                     }

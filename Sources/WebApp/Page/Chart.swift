@@ -11,6 +11,12 @@ struct Chart {
         var from: Instant
         var until: Instant
         var plan: Plan
+        /// The reports of that time say that there was oxygen.
+        var onOxygen = false
+
+        func limits(_ kind: Kind, _ side: Side) -> [BandLimit] {
+            plan.limits(kind, side, onOxygen: onOxygen, at: from)
+        }
     }
 
     struct Mark {
@@ -80,9 +86,9 @@ struct Chart {
 
     private typealias Edge = (severity: Severity, side: Side, limit: Limit)
 
-    private func limits(of plan: Plan) -> [Edge] {
+    private func limits(of span: Span) -> [Edge] {
         Side.allCases.flatMap { side in
-            plan.limits(kind, side).map { ($0.threshold.severity, side, $0.threshold.limit) }
+            span.limits(kind, side).map { ($0.threshold.severity, side, $0.threshold.limit) }
         }
     }
 
@@ -92,7 +98,7 @@ struct Chart {
         var low = values.min() ?? 0
         var high = values.max() ?? 1
         let span = max(high - low, high.magnitude * 0.05, 1e-6)
-        for edge in spans.flatMap({ limits(of: $0.plan) })
+        for edge in spans.flatMap({ limits(of: $0) })
         where edge.limit.value > low - 2 * span && edge.limit.value < high + 2 * span {
             low = min(low, edge.limit.value)
             high = max(high, edge.limit.value)
@@ -125,7 +131,7 @@ struct Chart {
             spans.flatMap { span -> [HTML] in
                 let (left, right) = (x(span.from), x(span.until))
                 guard right - left > 0.5 else { return [] }
-                return limits(of: span.plan).sorted { $0.severity < $1.severity }.flatMap {
+                return limits(of: span).sorted { $0.severity < $1.severity }.flatMap {
                     band($0, left, right, scale)
                 }
             })
@@ -164,7 +170,7 @@ struct Chart {
     /// What is drawn, oldest first.
     var drawn: [ChartReading] {
         guard readings.count > Self.few else { return readings }
-        let edges = spans.map { ($0.until, limits(of: $0.plan)) }
+        let edges = spans.map { ($0.until, limits(of: $0)) }
         var extremes: [Sort: (low: Int, high: Int)] = [:]
         for (place, reading) in readings.enumerated() {
             let own = (edges.first { reading.takenAt < $0.0 } ?? edges.last)?.1 ?? []

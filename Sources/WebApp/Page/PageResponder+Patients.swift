@@ -136,7 +136,9 @@ enum PatientActionForm {
                 guard let code = Identifier(text) else { throw Fault(words: "there is no such reader") }
                 return code
             }
-            return (.replaceReader(old: old, new: new, reason: try reason(form)), once)
+            // Said of the code that was sent before: another one is asked about anew.
+            let isNewHere = form["new-here"] == new.description
+            return (.replaceReader(old: old, new: new, isNewHere: isNewHere, reason: try reason(form)), once)
         }
     }
 

@@ -98,6 +98,9 @@ struct PageResponder: Sendable {
         switch (parts.first, parts.count) {
         case (nil, 0):
             let isPart = form["part"] != nil
+            if let words = WorklistFilter(form).search {
+                try await desk.searched(words, isActivity: form["auto"] == nil, session)
+            }
             let sight = try await desk.worklist(session, isActivity: form["auto"] == nil)
             guard let list = seen(sight) else { return missing(sight, request, isPart: isPart) }
             let page = WorklistPage(list, WorklistFilter(form), form: token, notice: notice(form))

@@ -12,6 +12,7 @@ struct PatientForms {
 
     private var patient: Patient { file.patient }
     private var code: String { patient.code.description }
+    private var siteTime: PageTime { PageTime(now: file.at, timeZone: file.viewer.timeZone) }
     private var isOver: Bool { patient.discharge != nil }
 
     /// Nothing for those who may only look.
@@ -179,7 +180,7 @@ struct PatientForms {
         act("Set a follow-up", "follow-ups", "Set it") {
             field(
                 "follow-ups", "due", "When, by the site's clock", type: "datetime-local",
-                value: PageTime(now: file.at, timeZone: file.viewer.timeZone).tomorrowMorning, length: 32)
+                value: siteTime.tomorrowMorning, length: 32)
             note("follow-ups", "What for", isRequired: true)
         }
     }
@@ -195,6 +196,15 @@ struct PatientForms {
                     own.map { ($0.code.description, $0.code.description) } + [("", "none: a further one is given")])
             }
             field("readers", "new", "The new one's code", length: 64)
+            let typed = kept("readers", "new")
+            if !typed.isEmpty {
+                element("label", .class("choice")) {
+                    element("input", .type("checkbox"), .name("new-here"), .value(typed))
+                    " "
+                    element("bdi") { typed }
+                    " is right, and new here"
+                }
+            }
             field("readers", "reason", "Why")
         }
     }

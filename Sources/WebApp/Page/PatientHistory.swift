@@ -103,13 +103,15 @@ struct NEWS2Card {
     let time: PageTime
 
     @HTMLBuilder var part: HTML {
-        if let (score, at) = score {
+        if let (score, at, readings) = score {
+            let isSuspect = score.parts.contains { readings[$0.parameter]?.isSuspect ?? false }
             element("section", .class("card")) {
                 element("h2") { "NEWS2" }
                 element("p") {
                     if let total = score.total {
                         element("strong") { "\(total)" }
                         " (scale \(score.scale)), \(time.short(at))"
+                        if isSuspect { element("span", .class("tag")) { "Counts a suspect reading" } }
                         if score.highestSingle == 3 { element("span", .class("tag")) { "A single 3" } }
                     } else {
                         element("strong") { "No score" }
@@ -128,7 +130,12 @@ struct NEWS2Card {
                         for part in score.parts {
                             element("tr") {
                                 element("th", .scope("row")) { part.parameter.kind.name }
-                                element("td") { value(part) }
+                                element("td") {
+                                    value(part)
+                                    if readings[part.parameter]?.isSuspect ?? false {
+                                        element("span", .class("tag")) { "Suspect" }
+                                    }
+                                }
                                 element("td") { part.score.map { "\($0)" } ?? "?" }
                             }
                         }
@@ -146,13 +153,15 @@ struct NEWS2Card {
     }
 
     /// The newest of each parameter within the plan's window before the newest of all.
-    private var score: (NEWS2Score, Instant)? {
+    private var score: (NEWS2Score, Instant, [NEWS2Parameter: ChartReading])? {
         let parts = file.readings.filter { $0.correction == nil && NEWS2Parameter(kind: $0.kind) != nil }
         guard let newest = parts.map(\.takenAt).max() else { return nil }
         var values: [NEWS2Parameter: Double] = [:]
+        var counted: [NEWS2Parameter: ChartReading] = [:]
         for reading in parts where reading.takenAt >= newest - file.plan.news2Window {
             guard let parameter = NEWS2Parameter(kind: reading.kind) else { continue }
             // Oldest first: the newest stays.
+            counted[parameter] = reading
             if let code = reading.code {
                 values[parameter] = reading.kind.codes.firstIndex(of: code).map { Double($0) }
             } else {
@@ -160,6 +169,8 @@ struct NEWS2Card {
             }
         }
         guard !values.isEmpty else { return nil }
-        return (NEWS2Score(scale: file.plan.news2Scale, scaleBy: file.plan.news2ScaleBy, values: values), newest)
+        return (
+            NEWS2Score(scale: file.plan.news2Scale, scaleBy: file.plan.news2ScaleBy, values: values), newest, counted
+        )
     }
 }

@@ -84,9 +84,16 @@ struct PatientPage {
     private var charts: HTML {
         let start = file.at - .days(Int64(file.days))
         let byKind = Dictionary(grouping: file.readings, by: \.kind)
+        let alerts = file.alerts.map { (episode: $0.episode, kinds: AlertInputs.kinds(of: $0)) }
+        let marks = Dictionary(
+            uniqueKeysWithValues: byKind.keys.map { kind in
+                (kind, alerts.filter { isAbout($0.episode, $0.kinds, kind) }.map { mark($0.episode) })
+            })
         // What there are alerts of comes first.
-        let kinds = byKind.keys.filter { !$0.isCoded }.map { (kind: $0, isCalm: marks(of: $0).isEmpty ? 1 : 0) }
-            .sorted { ($0.isCalm, $0.kind.rawValue) < ($1.isCalm, $1.kind.rawValue) }.map(\.kind)
+        let kinds = byKind.keys.filter { !$0.isCoded }.map {
+            (kind: $0, isCalm: marks[$0, default: []].isEmpty ? 1 : 0)
+        }
+        .sorted { ($0.isCalm, $0.kind.rawValue) < ($1.isCalm, $1.kind.rawValue) }.map(\.kind)
         return element("section") {
             element("div", .class("bar")) {
                 element("h2") { "Charts" }
@@ -100,43 +107,55 @@ struct PatientPage {
                 }
             }
             if kinds.isEmpty { element("p", .class("empty")) { "No readings in \(file.days) days." } }
-            for kind in kinds {
-                Chart(
-                    kind: kind, readings: byKind[kind] ?? [], spans: spans(from: start), marks: marks(of: kind),
-                    start: start, time: time
-                ).part
-            }
-            if !kinds.isEmpty {
-                element("p", .class("small")) {
-                    "Bands are the patient's limits as they were at each time, over the packs of now. A disc is a reading, a "
-                    "larger ring one that came late, a diamond one that was typed in, an open square a suspect one, a cross "
-                    "one entered in error; a triangle on a line is an alert. Where there are more readings than there is "
-                    "room, the lowest and the highest of each kind of point stand for the others."
+            if let from = file.readingsFrom {
+                element("p", .class("notice bad"), .role("status")) {
+                    "Not all readings are shown: those taken before \(time.short(from)) are left out, there are too many."
                 }
             }
+            for kind in kinds {
+                Chart(
+                    kind: kind, readings: byKind[kind] ?? [],
+                    spans: BandSpans.of(
+                        kind, file.pastPlans, now: file.plan, file.readings, from: start, until: file.at),
+                    marks: marks[kind, default: []], start: start, time: time
+                ).part
+            }
+            if !kinds.isEmpty { legend }
         }
     }
 
-    private func spans(from start: Instant) -> [Chart.Span] {
-        guard !file.pastPlans.isEmpty else { return [Chart.Span(from: start, until: file.at, plan: file.plan)] }
-        let ends = file.pastPlans.dropFirst().map(\.from) + [file.at]
-        return zip(file.pastPlans, ends).enumerated().compactMap { place, span in
-            let from = place == 0 ? start : max(span.0.from, start)
-            return from < span.1 ? Chart.Span(from: from, until: span.1, plan: span.0.plan) : nil
+    private var legend: HTML {
+        element("p", .class("small")) {
+            "Bands are the patient's limits as they were at each time, by the packs in force then. A disc is a reading, a "
+            "larger ring one that came late, a diamond one that was typed in, an open square a suspect one, a cross "
+            "one entered in error; a triangle on a line is an alert. Where there are more readings than there is "
+            "room, the lowest and the highest of each kind of point stand for the others."
+            if let until = end(of: .notApproved) { " Until \(time.short(until)) the limits were not approved here." }
+            if let until = end(of: .notKnown) {
+                " Until \(time.short(until)) it is not known for certain which packs were in force: bands from before are "
+                "by those known first, or by those of now."
+            }
+            if let from = file.limitsFrom {
+                " The limits changed too often to show all: there are no bands before \(time.short(from))."
+            }
         }
     }
 
-    private func marks(of kind: Kind) -> [Chart.Mark] {
-        file.alerts.filter { $0.episode.rule.hasPrefix(kind.code + "-") || isAbout($0.episode, kind) }.map {
-            Chart.Mark(
-                at: $0.episode.raisedAt, severity: $0.episode.severity,
-                words: "\($0.episode.severity.rawValue), \(time.short($0.episode.raisedAt)): \($0.episode.summary)")
-        }
+    /// When limits of that standing last gave way to others.
+    private func end(of standing: PastPlan.Packs) -> Instant? {
+        guard let last = file.pastPlans.lastIndex(where: { $0.packs == standing }) else { return nil }
+        return last + 1 < file.pastPlans.count ? file.pastPlans[last + 1].from : file.at
     }
 
-    /// Rules of the packs that are named otherwise.
-    private func isAbout(_ episode: Episode, _ kind: Kind) -> Bool {
-        kind == .weight && episode.rule.contains("weight")
+    private func mark(_ episode: Episode) -> Chart.Mark {
+        Chart.Mark(
+            at: episode.raisedAt, severity: episode.severity,
+            words: "\(episode.severity.rawValue), \(time.short(episode.raisedAt)): \(episode.summary)")
+    }
+
+    /// By its rule's name, or by what its explanation says it was judged from.
+    private func isAbout(_ episode: Episode, _ kinds: Set<Kind>, _ kind: Kind) -> Bool {
+        episode.rule.hasPrefix(kind.code + "-") || kinds.contains(kind)
     }
 
     private var readings: HTML {
@@ -236,8 +255,7 @@ struct PatientPage {
     }
 
     private var plan: HTML {
-        let kinds = Kind.allCases.filter { kind in Side.allCases.contains { !file.plan.limits(kind, $0).isEmpty } }
-        return element("section", .class("card")) {
+        element("section", .class("card")) {
             element("h2") { "Plan" }
             facts([
                 (
@@ -262,38 +280,8 @@ struct PatientPage {
             }
             element("details") {
                 element("summary") { "Limits in force" }
-                element("table", .class("limits")) {
-                    element("thead") {
-                        element("tr") {
-                            for head in ["Kind", "Red low", "Amber low", "Amber high", "Red high"] {
-                                element("th", .scope("col")) { head }
-                            }
-                        }
-                    }
-                    element("tbody") {
-                        for kind in kinds {
-                            element("tr") {
-                                element("th", .scope("row")) { kind.name }
-                                limit(kind, .low, .red)
-                                limit(kind, .low, .amber)
-                                limit(kind, .high, .amber)
-                                limit(kind, .high, .red)
-                            }
-                        }
-                    }
-                }
+                LimitsInForce.table(file.plan, at: file.at)
             }
-        }
-    }
-
-    private func limit(_ kind: Kind, _ side: Side, _ severity: Severity) -> HTML {
-        let limits = file.plan.limits(kind, side).filter { $0.threshold.severity == severity }
-        return element("td") {
-            limits.map { found in
-                let limit = found.threshold.limit
-                let sign = side == .low ? (limit.inclusive ? "≤" : "<") : (limit.inclusive ? "≥" : ">")
-                return "\(sign) \(Signs.number(limit.value, kind))"
-            }.joined(separator: ", ")
         }
     }
 

@@ -84,7 +84,7 @@ struct PlanPage {
             }
             element("details") {
                 element("summary") { "Limits in force" }
-                LimitsInForce.table(file.plan)
+                LimitsInForce.table(file.plan, at: file.at)
             }
         }
     }

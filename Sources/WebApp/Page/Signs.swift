@@ -60,6 +60,11 @@ enum Signs {
             .number.precision(.fractionLength(0...max(digits, 0))).grouping(.never).locale(Locale(identifier: "en_GB")))
     }
 
+    /// As a reader sent it: no digit that it hadn't, and none fewer.
+    static func sent(_ value: Double) -> String {
+        Int64(exactly: value).map { "\($0)" } ?? "\(value)"
+    }
+
     /// - Parameter holder: who has it.
     static func reason(_ reason: TriageReason, holder: String? = nil) -> String {
         guard case .alert(let code, let severity, let state) = reason else {
