@@ -107,7 +107,8 @@ const ask = async () => {
   try {
     const options = { headers: { "Accept": "text/html" }, redirect: "manual", signal: stop.signal };
     const answer = await fetch(place(), options);
-    if (answer.status === 401) { end(); return; }
+    // Without its cookie the page is sent to sign in.
+    if (answer.status === 401 || answer.type === "opaqueredirect") { end(); return; }
     if (!answer.ok) { lost(); return; }
     const text = await answer.text();
     await released;
