@@ -44,7 +44,8 @@ WHERE p.pronamespace = to_regnamespace('homeward') AND
     (p.proname IN ('make_partitions', 'refuse_change', 'flag_names', 'web_viewer', 'make_policies', 'tell_page',
             'make_desk_policies', 'hold_lease', 'renew_lease', 'held_before', 'this_cluster', 'audit_encoding',
             'chain_history', 'seal_audit', 'audit_unsealed_seconds', 'web_selected', 'web_site', 'is_site',
-            'may_select', 'may_approve', 'pack_patients', 'make_plan_policies', 'make_look_policies')
+            'may_select', 'may_approve', 'pack_patients', 'make_plan_policies', 'make_look_policies',
+            'note_search', 'note_refusal')
         OR starts_with(p.proname, 'grant_rights')) \gexec
 SELECT 'ALTER SCHEMA homeward OWNER TO homeward_owner' WHERE to_regnamespace('homeward') IS NOT NULL \gexec
 SELECT 'SELECT homeward.grant_rights()' WHERE to_regprocedure('homeward.grant_rights()') IS NOT NULL \gexec
