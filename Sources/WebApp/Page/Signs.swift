@@ -48,11 +48,6 @@ enum Signs {
     /// The least difference that `number` shows.
     static func step(_ kind: Kind) -> Double { [1, 0.1, 0.01][digits(kind)] }
 
-    /// As a meter sent it: 142 and not 142.0.
-    static func sent(_ value: Double) -> String {
-        value.magnitude < 1e15 && value == value.rounded() ? "\(Int(exactly: value) ?? 0)" : "\(value)"
-    }
-
     static func number(_ value: Double, _ kind: Kind) -> String {
         let digits = digits(kind)
         // What was converted has more digits than its meter.
@@ -60,7 +55,7 @@ enum Signs {
             .number.precision(.fractionLength(0...max(digits, 0))).grouping(.never).locale(Locale(identifier: "en_GB")))
     }
 
-    /// As a reader sent it: no digit that it hadn't, and none fewer.
+    /// As a meter sent it: 142 and not 142.0.
     static func sent(_ value: Double) -> String {
         Int64(exactly: value).map { "\($0)" } ?? "\(value)"
     }
