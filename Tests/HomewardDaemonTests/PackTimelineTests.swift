@@ -120,8 +120,8 @@ import Testing
             of: patient, [entry(-100), entry(3, ["name": .string("Ada")])],
             [PastPacks.Span(from: Self.start, library: library(40), standing: .approved)], from: Self.day(1))
         #expect(same.plans.count == 1)
-        // Nobody has limits before they were enrolled.
-        #expect(ward.plans(of: patient, [entry(5)], spans, from: Self.start).plans.first?.from == Self.day(5))
+        // Whoever is new has the first limits from the start: nothing was judged before.
+        #expect(ward.plans(of: patient, [entry(5)], spans, from: Self.start).plans.first?.from == Self.start)
         let many = (0..<200).map { entry(Int64($0) - 100, $0.isMultiple(of: 2) ? [:] : ["limits": own]) }
         let cut = ward.plans(of: patient, many, [spans[1]], from: Self.day(-100))
         #expect(cut.plans.count <= WorklistKeeper.Ward.mostPlans && cut.from == cut.plans.first?.from)

@@ -211,6 +211,8 @@ extension WorklistKeeper.Ward {
             last = (profile, library, standing)
             plans.append(PastPlan(from: cut, plan: Plan(profile: profile, packs: library), packs: standing))
         }
+        // Before there was a patient here nothing was judged: the chart of a new one is not left without bands.
+        if !isCut, !plans.isEmpty { plans[0].from = min(plans[0].from, start) }
         return (plans, isCut ? plans.first?.from : nil)
     }
 
