@@ -11,7 +11,7 @@ extension EndToEndTests {
         #expect(stack.get("/patients/P0001")?.status == 401)
         #expect(stack.get("/sign-in")?.body.contains("authenticator app") == true)
         #expect(stack.get("/assets/style.css")?.body.contains("prefers-color-scheme") == true)
-        #expect(stack.get("/assets/app.js")?.body.contains("EventSource") == true)
+        #expect(stack.get("/assets/stream.js")?.body.contains("EventSource") == true)
         #expect(stack.get("/assets/other")?.status == 404)
         #expect(stack.stopDaemon() == 0)
     }
